@@ -25,13 +25,11 @@ def test_models_that_predict_explain_or_say_that_they_do_not(name):
     small = {"n_hidden": (16,), "n_latent": 4} if name == "MultiTaskAE" else {}
     model = trained(name, adata, layer_of(name), **small)
     if name not in EXPLAINED:
-        with pytest.raises(
-            TypeError, match=f"{name} does not say of what its predictions are made: explain those of a Per"
-        ):
+        with pytest.raises(TypeError, match=f"{name} cannot explain its predictions: explain those of a Per"):
             scpi.tl.explain_prediction(adata, model, "A")
         return
     if name == "PerturbationGP":
-        with pytest.raises(ValueError, match="several contexts are not explained"):
+        with pytest.raises(ValueError, match="several contexts cannot be explained"):
             scpi.tl.explain_prediction(adata, model, "A")
         scpi.model.PerturbationGP.setup_anndata(adata, **SCREEN)
         model = scpi.model.PerturbationGP(adata)

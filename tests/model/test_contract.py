@@ -452,7 +452,7 @@ class TestContract:
             np.testing.assert_allclose(centre, values(predicted)[rows].mean(0) - start, rtol=1e-3, atol=1e-4)
         assert (lower <= upper).all()
         assert predicted.obs["confidence"].between(0.0, 1.0).all()
-        with pytest.raises(ValueError, match="needs 9 contexts that were left out, but 2 were"):
+        with pytest.raises(ValueError, match="needs 9 held-out contexts, but there are 2"):
             model.predict(**asked | {"interval": 0.9})
         model.save(tmp_path / "model")
         again = type(model).load(tmp_path / "model", model.adata, accelerator="cpu").predict(**asked)

@@ -1,1 +1,1 @@
-"""Conformal inference from conditions that were left out: intervals, how sure a prediction is, and p-values."""
+"""Conformal inference from held-out conditions: intervals, confidence and p-values of predictions."""

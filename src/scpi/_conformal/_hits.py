@@ -1,4 +1,4 @@
-"""P-values of predicted changes, by what came of such predictions in conditions that were left out."""
+"""P-values of predicted changes, from the outcome of such predictions in held-out conditions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def hit_p_values(left_out: LeftOut, predicted: Floats) -> Floats:
     """P-value of each gene of predictions, rows x genes, for the null that it does not change.
 
-    A gene that does not change is measured to move against its prediction as often as with it. Genes that moved against theirs, in
-    the conditions that were left out, are therefore what predictions of no worth look like, and the p-value is the rank of
-    a score among theirs. A gene that changes against its prediction makes it larger.
+    If a gene does not change, its measured sign agrees with the predicted one half of the time. Genes of held-out conditions
+    with the opposite sign are therefore a sample of uninformative predictions, and the p-value is the rank of a score among
+    theirs. Genes that do change, but with the opposite sign, make it larger.
     """
     wrong = left_out.predicted * left_out.measured < 0
     null = statistics(left_out, left_out.predicted, left_out.groups)[wrong]
@@ -27,9 +27,9 @@ def hit_p_values(left_out: LeftOut, predicted: Floats) -> Floats:
 
 
 def conformal_p_values(null: Floats, scores: Floats) -> Floats:
-    """Fraction of null scores, the score itself among them, that are as large as each of some scores.
+    """Fraction of null scores, including the score itself, that are at least as large as each score.
 
-    It is uniform, but for its steps of 1 / (n + 1), for a score that is exchangeable with the n null ones.
+    For a score that is exchangeable with the n null scores, it is uniform up to its steps of 1 / (n + 1).
     """
     ordered = np.sort(null)
     larger = len(ordered) - np.searchsorted(ordered, scores, side="left")
@@ -37,10 +37,10 @@ def conformal_p_values(null: Floats, scores: Floats) -> Floats:
 
 
 def statistics(left_out: LeftOut, predicted: Floats, groups: NDArray[np.intp] | None) -> Floats:
-    """Predicted change of each gene in units of its usual error, rows x genes, without a sign.
+    """Absolute predicted change of each gene in units of its usual error, rows x genes.
 
-    The error of a gene is that in conditions that were left out, without those of the own group of a row if ``groups`` are given. The
-    median over genes is added to its variance, so that few conditions do not make a gene look sure by chance.
+    The error of a gene is that in held-out conditions, without the group of the row itself if ``groups`` are given. The
+    median over genes is added to its variance, so that a gene does not look certain by chance with few conditions.
     """
     squared = np.square(left_out.residuals / left_out.expected_error(left_out.predicted)[:, None])
     n_groups = left_out.n_groups

@@ -1,4 +1,4 @@
-"""Conditions that were left out, and what they say of the error of a prediction."""
+"""Held-out conditions, from which the error of a prediction is estimated."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# Classes of the predicted size, at most
+# Maximum number of classes of the predicted magnitude
 _CLASSES = 3
-# Conditions that a class must have for its members to be compared with each other rather than with all
+# Minimum number of conditions of a class; members of smaller classes are compared with all conditions
 _FEWEST_COMPARED = 10
-# Coverage in a class is a multiple of 1 / (n + 1): this times (1 - level) is what it may be above the level
+# Coverage in a class is a multiple of 1 / (n + 1); it may exceed the level by this times (1 - level)
 _COARSENESS = 0.1
 
 
 class LeftOut:
-    """What was predicted of conditions that were left out, and what was measured of them.
+    """Predicted and measured changes of held-out conditions.
 
     Parameters
     ----------
     predicted, measured, of_mean
-        Predicted and measured changes, and the mean change that stands for what is not known; rows x genes.
+        Predicted and measured changes, and the mean change as a baseline; rows x genes.
     groups
-        What was left out: rows of one group, such as those of one perturbation in several contexts, count as one.
+        Held-out group of each row. Rows of one group, such as one perturbation in several contexts, count as one.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class LeftOut:
 
     @cached_property
     def residuals(self) -> Floats:
-        """Measured less predicted changes."""
+        """Measured minus predicted changes."""
         return self.measured - self.predicted
 
     @cached_property
@@ -58,15 +58,15 @@ class LeftOut:
 
     @cached_property
     def errors_of_mean(self) -> Floats:
-        """The same of the mean change."""
+        """Root mean squared error of the mean change."""
         return size_of(self.measured - self._of_mean)
 
     @cached_property
     def _line(self) -> tuple[float, float]:
-        """Intercept and slope of the logarithm of the error along that of the predicted size.
+        """Intercept and slope of the log error as a function of the log predicted magnitude.
 
-        The slope is a standard error nearer to 0 than the least-squares one, and from 0 to 1: a larger prediction is never
-        taken for the surer one in absolute terms, and never for the less sure one in relative terms.
+        The slope is a standard error closer to 0 than the least-squares estimate, and between 0 and 1. A larger prediction
+        thus never has a smaller expected absolute error, nor a larger expected relative error.
         """
         size, error = _logarithm(size_of(self.predicted)), _logarithm(self.errors)
         x, y, n = size - size.mean(), error - error.mean(), len(size)
@@ -79,15 +79,15 @@ class LeftOut:
         return float(error.mean() - slope * size.mean()), slope
 
     def expected_error(self, predicted: Floats) -> Floats:
-        """Error that is expected of predictions, rows x genes, by their size."""
+        """Expected error of predictions (rows x genes), given their magnitude."""
         intercept, slope = self._line
         return np.exp(intercept + slope * _logarithm(size_of(predicted)))
 
     def half_width(self, predicted: Floats, level: float) -> Floats:
         """Half of the width of the interval of each gene of predictions, rows x genes.
 
-        Errors are divided by the expected one. Where there are enough conditions, they are compared within classes of the
-        predicted size (Mondrian), of which there are at most three. It is infinite where there are too few.
+        Errors are divided by the expected error. With enough conditions, they are compared within up to three classes of
+        the predicted magnitude (Mondrian). With too few conditions, the width is infinite.
         """
         scores = np.abs(self.residuals) / self.expected_error(self.predicted)[:, None]
         least = _COARSENESS**-1 / (1.0 - level) - 1.0
@@ -99,15 +99,15 @@ class LeftOut:
         return np.asarray(factor * self.expected_error(predicted)[:, None])
 
     def confidence(self, predicted: Floats) -> Floats:
-        """Fraction of the squared change that is expected to be predicted, from 0 to 1, of each row of predictions."""
+        """Expected fraction (0 to 1) of the squared change that each row of predictions explains."""
         size, error = np.square(size_of(predicted)), np.square(self.expected_error(predicted))
         return np.divide(size, size + error, out=np.zeros_like(size), where=size + error > 0)
 
     def is_better(self, predicted: Floats) -> NDArray[np.bool_]:
-        """Whether predictions of this size were nearer to what was measured than the mean change was.
+        """Whether predictions of this magnitude were closer to the measured change than the mean change was.
 
-        Among conditions that were left out, of the same class of the predicted size where there are enough, the mean
-        logarithm of the ratio of both errors must be more than its standard error above 0.
+        The mean logarithm of the ratio of both errors must exceed its standard error. It is taken over the held-out
+        conditions of the same class of the predicted magnitude, or over all if the class is too small.
         """
         gain = _logarithm(self.errors_of_mean) - _logarithm(self.errors)
         own, asked = self._classes(predicted, _FEWEST_COMPARED)
@@ -120,7 +120,7 @@ class LeftOut:
         return better
 
     def _classes(self, predicted: Floats, least: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Class of the predicted size of each row, and of other predictions: at most three, of ``least`` groups or more."""
+        """Class of the predicted magnitude of each row, and of other predictions: up to three, each with ``least`` groups or more."""
         size = size_of(self.predicted)
         for n in range(_CLASSES, 0, -1):
             edges = np.quantile(size, np.arange(1, n) / n)

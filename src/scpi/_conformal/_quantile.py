@@ -1,4 +1,4 @@
-"""Quantiles of scores that hold for one more of the same kind."""
+"""Quantiles of scores that cover one further exchangeable score."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROUNDING = 1e-9
 
 
 def check_level(level: float) -> float:
-    """A level between 0 and 1; a `ValueError` says if it is not."""
+    """Check that a level is between 0 and 1."""
     if not 0 < level < 1:
         msg = f"`interval` is the fraction of conditions to cover, between 0 and 1 (such as 0.9), but is {level}."
         raise ValueError(msg)
@@ -22,25 +22,25 @@ def check_level(level: float) -> float:
 
 
 def fewest(level: float) -> int:
-    """Number of exchangeable scores that an interval of this level needs: with fewer it would be infinite."""
+    """Minimum number of exchangeable scores for an interval of this level; with fewer it would be infinite."""
     return max(1, math.ceil(level / (1.0 - level) - _ROUNDING))
 
 
 def check_number(n: int, level: float, what: str, label: str) -> None:
-    """There must be as many scores, of ``what`` was left out, as an interval of a ``label`` at this level needs."""
+    """Check that the number of held-out ``what`` suffices for an interval of a ``label`` at this level."""
     if n >= fewest(level):
         return
-    largest = f" Of so few the largest possible is {n / (n + 1):.3g}." if n else ""
-    msg = f"`interval={level:g}` of {label!r} needs {fewest(level)} {what} that were left out, but {n} were.{largest}"
+    largest = f" The largest possible interval is {n / (n + 1):.3g}." if n else ""
+    msg = f"`interval={level:g}` of {label!r} needs {fewest(level)} held-out {what}, but there are {n}.{largest}"
     raise ValueError(msg)
 
 
 def group_quantile(scores: NDArray[np.float64], groups: NDArray[np.intp], level: float) -> NDArray[np.float64]:
-    """Quantile of the scores of each column that a score of one more group is below with a probability of ``level``.
+    """Quantile of the scores of each column that exceeds the score of one further group with a probability of ``level``.
 
-    ``scores`` are rows x columns, and ``groups`` the group of each row. Groups are exchangeable and count once; rows of a group
-    share its weight. With one row per group, n groups and continuous scores, the probability is exactly
-    ceil((n + 1) level) / (n + 1). It is infinite with fewer than :func:`fewest` groups.
+    ``scores`` are rows x columns, and ``groups`` the group of each row. Groups are exchangeable and have equal weights, which
+    their rows share. With one row per group, n groups and continuous scores, the probability is exactly
+    ceil((n + 1) level) / (n + 1). The quantile is infinite with fewer than :func:`fewest` groups.
     """
     _, group = np.unique(groups, return_inverse=True)
     size = np.bincount(group)

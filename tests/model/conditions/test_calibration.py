@@ -80,7 +80,7 @@ def test_each_kind_of_condition_needs_its_own(tmp_path):
     with pytest.raises(ValueError, match="both new to the model"):
         model.predict(pd.DataFrame({"compound": ["new"], "cell_type": ["other"]}), interval=0.9)
     model.calibrate("contexts")
-    with pytest.raises(ValueError, match=r"needs 9 contexts that were left out, but 6 were. Of so few the largest"):
+    with pytest.raises(ValueError, match=r"needs 9 held-out contexts, but there are 6. The largest"):
         model.predict(pd.DataFrame({"compound": ["c1"], "cell_type": ["other"]}), interval=0.9)
     model.save(tmp_path / "model", save_anndata=False)
     again = ConditionModel.load(tmp_path / "model", adata=table)

@@ -57,5 +57,5 @@ def test_codes_rise_with_the_dose(low, high):
 @pytest.mark.parametrize("kind", ["levels", "dose"])
 def test_what_was_never_seen_has_no_code(kind):
     coder = ConditionCoder(kind, DESIGN[:3], ["A", "B"])
-    with pytest.raises(ValueError, match="'B' (is not in the training cells|alone)"):
+    with pytest.raises(ValueError, match="'B' (does not occur in the training cells|alone)"):
         coder([[1, 1]])

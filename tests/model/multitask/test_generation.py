@@ -63,7 +63,7 @@ def test_cells_in_another_context_are_nearer_to_it(model, adata):
 
 def test_what_is_refused(model, adata, build):
     plan = pd.DataFrame({"perturbation": ["A"], "cell_type": "T", "dose": 1.0, "n_cells": 1})
-    with pytest.raises(ValueError, match="changes that a MultiTaskAE decodes are those of control cells.*'posterior'"):
+    with pytest.raises(ValueError, match="MultiTaskAE decodes changes of control cells.*'posterior'"):
         model.generate(plan, latent="prior")
     with pytest.raises(KeyError, match="lacks 'dose'"):
         model.generate(plan.drop(columns="dose"))

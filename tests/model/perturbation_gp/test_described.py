@@ -80,7 +80,7 @@ def test_combinations_with_a_perturbation_without_cells(model):
 def test_names_that_nothing_is_known_of_are_refused(model):
     with pytest.raises(ValueError, match="nowhere"):
         model.predict(perturbation="nowhere")
-    with pytest.raises(ValueError, match="'P00' is not predicted from others"):
+    with pytest.raises(ValueError, match="'P00' is not predicted from other perturbations"):
         model.get_stand_ins("P00")
 
 

@@ -201,5 +201,5 @@ def test_counts_are_drawn_by_the_shared_last_step():
 
 
 def test_what_rests_on_several_contexts_is_not_explained():
-    with pytest.raises(ValueError, match="several contexts are not explained: pool the contexts"):
+    with pytest.raises(ValueError, match="several contexts cannot be explained: pool the contexts"):
         fit(simulate()).explain(perturbation="KLF1", context="c3")

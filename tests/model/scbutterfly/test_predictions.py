@@ -102,7 +102,7 @@ class TestPredictions:
         for label in ("B", "A+B"):
             with pytest.raises(ValueError, match=r"No training cell of a context with controls has 'B' alone"):
                 model.predict(perturbation=label, output="mean")
-        with pytest.raises(ValueError, match=r"\['B'\] was not trained on"):
+        with pytest.raises(ValueError, match=r"was not trained on the condition of \['B'\]"):
             model.predict_control(perturbation="B", output="mean")
 
     def test_the_decoded_change_is_added_to_the_cell(self, make_shifted, train):

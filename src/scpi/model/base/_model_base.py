@@ -190,7 +190,7 @@ class ModelBase(BaseModelClass):
         if adata is None:
             adata = read_data(saved)
             if adata is None:
-                warn_user("No data was saved with the model, and none is given: it is loaded without.")
+                warn_user("No data was saved with the model, and none is given, so the model is loaded without data.")
         if adata is None or isinstance(adata, bool):
             unbound: Self = restore(cls, saved, None, place)
             return unbound
@@ -246,7 +246,7 @@ class ModelBase(BaseModelClass):
         *args, **kwargs
             As in scvi-tools.
         """
-        msg = "No version of scpi saved models in the format of scvi-tools before 0.15: load the folder with `load`."
+        msg = "scpi never saved models in the format of scvi-tools before 0.15: load the folder with `load`."
         raise NotImplementedError(msg)
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:

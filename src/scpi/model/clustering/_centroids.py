@@ -51,7 +51,7 @@ def find_centroids(
         if n_clusters >= 2:
             return np.stack([z[labels == label].mean(0) for label in range(n_clusters)]).astype(np.float32)
     warnings.warn(
-        "The embedding shows a single cluster. Two are taken, the fewest there can be: do not trust their boundary.",
+        "The embedding shows a single cluster. The minimum of two clusters is used: do not trust their boundary.",
         UserWarning,
         stacklevel=2,
     )

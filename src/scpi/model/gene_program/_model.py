@@ -582,7 +582,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
             If the likelihood is Gaussian: its mean may be negative and has no logarithm.
         """
         if self.preset_.likelihood == "gaussian":
-            msg = "The decoder of a Gaussian likelihood gives means that may be negative and have no logarithm."
+            msg = "The means of a Gaussian likelihood may be negative and have no logarithm."
             raise TypeError(msg)
         self._check_if_trained(warn=False)
         module = self.module.eval()

@@ -61,7 +61,7 @@ class ConditionCoder:
             missing = np.flatnonzero(used & (self.scale == 0))
             if len(missing):
                 names = listed(self.perturbations[member] for member in missing)
-                msg = f"{names} is not in the training cells: the network has no code for it."
+                msg = f"{names} does not occur in the training cells: the network has no code for it."
                 raise ValueError(msg)
             return np.divide(np.log1p(row), self.scale, out=np.zeros_like(row), where=used)
         code = np.zeros(len(self.levels))

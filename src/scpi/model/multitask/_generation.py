@@ -59,8 +59,5 @@ class DecodedCellsMixin(Host):
         return self._latent_control(adata, self.module.kept.profiles(), context)
 
     def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        msg = (
-            "The changes that a MultiTaskAE decodes are those of control cells, and not of draws from a prior: take "
-            "`latent='posterior'`."
-        )
+        msg = "A MultiTaskAE decodes changes of control cells, not of draws from a prior: use `latent='posterior'`."
         raise ValueError(msg)

@@ -437,5 +437,5 @@ def _check(preset: Preset) -> None:
         msg = "An adversary compares treated cells with controls, which only `target='self'` reads."
         raise ValueError(msg)
     if preset.transfer > 0 and not preset.residual:
-        msg = "`transfer` above 0 needs `residual=True`: a decoded cell has no part for the change of other contexts."
+        msg = "`transfer` above 0 needs `residual=True`: a decoded cell cannot use the change of other contexts."
         raise ValueError(msg)

@@ -129,7 +129,7 @@ class DescribedMixin(Host):
         self._check_if_trained(warn=False)
         if not self._stands_in(perturbation):
             msg = (
-                f"{perturbation!r} is not predicted from others: the model was trained on it, or has neither cells nor "
+                f"{perturbation!r} is not predicted from other perturbations: the model was trained on it, or has neither cells nor "
                 "features of it (`scpi.tl.perturbation_features`)."
             )
             raise ValueError(msg)

@@ -260,7 +260,7 @@ class PerturbationGP(Baseline):
             raise ValueError(msg)
         if self._fitted() is not None:
             msg = (
-                "Predictions that rest on several contexts are not explained: pool the contexts, with a model that is set up "
+                "Predictions that use several contexts cannot be explained: pool the contexts, with a model that is set up "
                 "without `context_key`."
             )
             raise ValueError(msg)

@@ -241,7 +241,7 @@ class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         own = self._labels(adata)[cells]
         if (codes < 0).any():
             missing = sorted(set(own[codes < 0]))
-            msg = f"The condition of {missing} was not trained on: the model cannot predict its effect."
+            msg = f"The model was not trained on the condition of {missing} and cannot predict its effect."
             raise ValueError(msg)
         source, expected = self._source(adata, cells, output), self._untreated(adata, cells, codes)
         made = self._drawn_with_means(adata, cells, expected, source, rng=generator)

@@ -126,7 +126,7 @@ class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
         if lowest < 0:
             msg = (
                 f"The registered expression has negative values, down to {lowest:.4g}, which generators cannot "
-                "give. Take log-normalised values before they are scaled or centred."
+                "produce. Register log-normalised values that are neither scaled nor centred."
             )
             raise ValueError(msg)
 

@@ -85,7 +85,7 @@ def both_domains(
         return single_cells(splitter, cells, train=False, batch_size=batch_size)
     is_treated = splitter.design[splitter.conditions_of(cells)].any(1)
     if is_treated.all() or not is_treated.any():
-        msg = "Every perturbed cell of the training set has dose 0: there is nothing to transfer cells to."
+        msg = "Every perturbed cell of the training set has dose 0: there are no conditions to transfer cells to."
         raise ValueError(msg)
     x = splitter.dataset.x
     sampler = (

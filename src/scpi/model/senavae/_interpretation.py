@@ -122,7 +122,7 @@ class InterpretationMixin:
             If the encoder has no gene sets.
         """
         if not self.gene_set_names_:
-            msg = "The encoder has no gene sets, so that its factors have no pathways."
+            msg = "The encoder has no gene sets, so its factors have no pathways."
             raise ValueError(msg)
         loadings = self.get_factor_loadings()
         values: NDArray[np.float32] = loadings.to_numpy()

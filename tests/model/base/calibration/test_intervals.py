@@ -99,7 +99,7 @@ def test_a_saved_model_has_the_same_intervals(model, adata, tmp_path):
 def test_few_conditions_are_said_with_the_number_that_is_needed():
     model = fitted(profiles(9))
     with pytest.raises(
-        ValueError, match=r"`interval=0.9` of 'P08' needs 9 perturbations that were left out, but 8 were. .* is 0.889\."
+        ValueError, match=r"`interval=0.9` of 'P08' needs 9 held-out perturbations, but there are 8. .* is 0.889\."
     ):
         model.predict(perturbation="P08", interval=0.9)
     assert np.isfinite(model.predict(perturbation="P08", interval=0.88, output="mean").layers["upper"]).all()

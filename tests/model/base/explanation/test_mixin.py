@@ -18,9 +18,7 @@ def test_models_without_an_explanation_say_which_have_one(adata):
     MeanDelta.setup_anndata(adata)
     model = MeanDelta(adata)
     model.train()
-    with pytest.raises(
-        TypeError, match="MeanDelta does not say of what its predictions are made: explain those of a Pert"
-    ):
+    with pytest.raises(TypeError, match="MeanDelta cannot explain its predictions: explain those of a Pert"):
         model.explain(perturbation=model.perturbations_[0])
 
 

@@ -87,6 +87,6 @@ def test_other_models_are_refused(adata):
     scvi.model.SCVI.setup_anndata(adata)
     with pytest.raises(TypeError, match="likelihood 'normal'"):
         scpi.model.from_scvi(scvi.model.SCVI(adata, gene_likelihood="normal"))
-    with pytest.raises(TypeError, match="dispersion of the SCVI model is that of labels"):
+    with pytest.raises(TypeError, match="dispersion of the SCVI model depends on labels"):
         scpi.model.from_scvi(scvi.model.SCVI(adata, gene_likelihood="nb", dispersion="gene-label"))
     assert issubclass(SCVIGeneration, scpi.model.base.generation._generation.Generation)

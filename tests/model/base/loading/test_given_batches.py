@@ -147,7 +147,7 @@ def test_what_is_not_that_of_the_model_is_refused(model):
     adata = cells()
     adata.obs["depth"] = 1.0
     for setup, message in {
-        "size_factor_key": ("depth", "no size factors"),
+        "size_factor_key": ("depth", "does not provide size factors"),
         "continuous_covariate_keys": (["depth"], "'dose', those of the model 'depth'"),
         "categorical_covariate_keys": (["kind"], "'drug', those of the model 'kind'"),
     }.items():

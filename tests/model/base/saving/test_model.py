@@ -122,7 +122,7 @@ def test_arguments_of_another_format_are_refused(saved_model, tmp_path, name):
 
 
 def test_there_must_be_data_to_save_it(saved_model, tmp_path):
-    with pytest.raises(ValueError, match="without data, so that none can be saved"):
+    with pytest.raises(ValueError, match="without data, so no data can be saved"):
         load(saved_model[1], adata=False).save(tmp_path / "new", save_anndata=True)
 
 

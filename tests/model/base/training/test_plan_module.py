@@ -25,5 +25,5 @@ def test_it_gives_the_units_of_what_the_network_reads():
 def test_losses_are_those_of_the_plan():
     with pytest.raises(NotImplementedError, match="training plan"):
         Doubling().loss({}, {}, {})
-    with pytest.raises(NotImplementedError, match="Doubling decodes in a way of its own"):
+    with pytest.raises(NotImplementedError, match="Doubling implements its own decoding"):
         Doubling().generative(torch.ones(1, 1))

@@ -52,7 +52,7 @@ def add(mean: Floats, size: Floats, rng: np.random.Generator) -> Floats:
     largest = mean.max(initial=0.0)
     if not largest < _MOST:
         msg = (
-            f"The model predicts a mean count of {largest:.3g}, from which nothing can be drawn: its training did not converge. "
+            f"The model predicts a mean count of {largest:.3g}, which is too large to draw from: its training did not converge. "
             "Train it longer or with other settings, or predict means with `output='mean'`."
         )
         raise ValueError(msg)

@@ -78,7 +78,7 @@ class ExplanationMixin(Host):
     def _explained(self, asked: Counterfactual) -> Explanation:
         """Predicted change of control cells, as a sum of parts."""
         msg = (
-            f"{type(self).__name__} does not say of what its predictions are made: explain those of a PerturbationGP, a "
+            f"{type(self).__name__} cannot explain its predictions: explain those of a PerturbationGP, a "
             "SENAVAE or a MultiTaskAE."
         )
         raise TypeError(msg)

@@ -162,7 +162,7 @@ def from_scvi(model: Any) -> SCVIGeneration:
         )
         raise TypeError(msg)
     if module.dispersion == "gene-label":
-        msg = "The dispersion of the SCVI model is that of labels, which generated cells do not have: train it with 'gene'."
+        msg = "The dispersion of the SCVI model depends on labels, which generated cells do not have: train it with dispersion='gene'."
         raise TypeError(msg)
     model._check_if_trained(warn=False)
     return SCVIGeneration(model)

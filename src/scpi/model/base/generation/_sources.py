@@ -59,7 +59,7 @@ def draw_sources(
         if match is not None:
             pool = np.flatnonzero(same[:, [list(names).index(name) for name in match]].all(1))
             if not len(pool):
-                msg = f"No training cell shares {listed(match)} with one of the groups of the plan: match less."
+                msg = f"No training cell shares {listed(match)} with one of the groups of the plan: match fewer covariates."
                 raise ValueError(msg)
         else:
             pool = closest(same, order)

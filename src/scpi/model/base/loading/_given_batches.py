@@ -103,7 +103,7 @@ def _translations(model: ModelBase, given: Mapping[str, Any], unlabelled: str | 
         msg = f"The genes of the data module are not those of the model, in its order: {len(genes)} against {len(model.var_names_)}, {shown}."
         raise ValueError(msg)
     if model._has_field(KEYS.SIZE_FACTOR):
-        msg = "A data module brings no size factors of the data: set the model up without `size_factor_key`."
+        msg = "A data module does not provide size factors: set the model up without `size_factor_key`."
         raise ValueError(msg)
     registered = model.registry["field_registries"]
     columns, wanted = (list(_state(fields, KEYS.CONTINUOUS).get("columns", [])) for fields in (given, registered))

@@ -93,7 +93,7 @@ def batched_mmd(
     and its own term is 0. Otherwise it is the V-statistic.
     """
     if y.requires_grad:
-        msg = "The gradient of the discrepancy is by its first sample only: detach the second."
+        msg = "The discrepancy is differentiable in its first sample only: detach the second."
         raise ValueError(msg)
     with torch.autocast(device_type=x.device.type, enabled=False):
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

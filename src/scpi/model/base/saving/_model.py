@@ -52,7 +52,7 @@ def save_model(
         msg = f"`prefix` must be the beginning of a file name, got {prefix!r}."
         raise ValueError(msg)
     if save_anndata and model.adata is None:
-        msg = "The model was loaded without data, so that none can be saved along."
+        msg = "The model was loaded without data, so no data can be saved with it."
         raise ValueError(msg)
     try:
         write_folder(folder, prefix, content_of(model), model.adata if save_anndata else None, **data_kwargs)
@@ -66,7 +66,7 @@ def check_model(cls: type[Any], saved: Saved, allowed: tuple[str, ...]) -> None:
     registry = saved.content.registry
     name = registry.get(_MODEL_NAME_KEY)
     if name not in {cls.__name__, *allowed}:
-        msg = f"{str(saved.path)!r} holds a model of a different class, {name}: load it with that."
+        msg = f"{str(saved.path)!r} holds a model of a different class, {name}: load it with that class."
         raise ValueError(msg)
     if registry.get(_SETUP_METHOD_NAME) not in _READERS or _SETUP_ARGS_KEY not in registry:
         raise damaged(saved.path, "it does not say how its data was set up")

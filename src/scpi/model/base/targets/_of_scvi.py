@@ -79,9 +79,7 @@ def decoder_of_scvi(model: Any) -> DecoderTarget:
     module = model.module.eval()
     name = type(model).__name__
     if module.gene_likelihood.startswith("normal"):
-        msg = (
-            f"The decoder of this {name} gives a normal distribution, whose mean may be negative: it has no logarithm."
-        )
+        msg = f"The decoder of this {name} has a normal distribution, whose mean may be negative and has no logarithm."
         raise TypeError(msg)
     if model.summary_stats.get("n_extra_categorical_covs", 0) or model.summary_stats.get("n_extra_continuous_covs", 0):
         msg = f"The decoder of this {name} reads covariates beside the batch. Train it without them."

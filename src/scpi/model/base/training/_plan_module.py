@@ -36,7 +36,7 @@ class PlanModule(BaseModuleClass):
 
     def generative(self, z: Tensor) -> dict[str, Tensor]:
         """Not available, as decoding depends on more than the units."""
-        msg = f"{type(self).__name__} decodes in a way of its own."
+        msg = f"{type(self).__name__} implements its own decoding."
         raise NotImplementedError(msg)
 
     def loss(self, *args: Any, **kwargs: Any) -> LossOutput:
