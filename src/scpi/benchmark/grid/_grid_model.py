@@ -96,8 +96,8 @@ class GridModel:
             _check_setting(key, "tune", key)
             check_space(values, "tune", key)
         if self.vary and self.tune:
-            raise Problem("cannot stand beside 'vary': give the values of 'vary' as a list here.", "tune")
-        check_type(self.tuned, (list, tuple), "a list of settings of divisions", "tuned")
+            raise Problem("cannot be combined with 'vary': give the values of 'vary' as a list here.", "tune")
+        check_type(self.tuned, (list, tuple), "a list of settings of folds", "tuned")
         tuned = tuple(built(GridTuned, one, "tuned", place) for place, one in enumerate(self.tuned))
         object.__setattr__(self, "tuned", tuned)
         check_type(self.matched_null, bool, "true or false", "matched_null")

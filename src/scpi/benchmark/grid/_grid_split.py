@@ -60,4 +60,4 @@ def _check_function(entry: GridFold | GridSplit) -> None:
     check_type(entry.arguments, Mapping, "a mapping of names and values", "arguments")
     check_plain(entry.arguments, "arguments")
     if entry.arguments.get("rng", 0) is None:
-        raise Problem("without a seed, every process would make other splits.", "arguments", "rng")
+        raise Problem("without a seed, every process would make different splits.", "arguments", "rng")

@@ -102,7 +102,7 @@ def make_plan(grid: Grid, folder: Folder) -> Plan:
                 for model, of_model in wanted.items()
             ]
     if not tasks:
-        raise Problem("there is no task: no split and model is for the same data.")
+        raise Problem("there is no task: no split and model apply to the same data.")
     _check_unique(tasks)
     return Plan(grid, words, tuple(tasks))
 
@@ -152,7 +152,7 @@ def _tuned(name: str, model: GridModel, data: str, scheme: str, folds: list[str]
     found = {}
     for place, one in enumerate(model.tuned):
         if (one.data, one.scheme) == (data, scheme):
-            check_choice(one.split, folds, "division", "models", name, "tuned", place, "split")
+            check_choice(one.split, folds, "fold", "models", name, "tuned", place, "split")
             on = model.settings_on(data=data, scheme=scheme, split=one.split)
             # Differs from the model itself with the same settings, which a grid may contain too
             found[one.split] = fingerprint(["tuned", _model_word(on)])

@@ -51,5 +51,5 @@ def test_mistakes_are_named(tune, message):
 
 
 def test_what_is_tuned_does_not_vary():
-    with pytest.raises(ValueError, match="cannot stand beside 'vary'"):
+    with pytest.raises(ValueError, match="cannot be combined with 'vary'"):
         GridModel(model="NoChange", tune={"train.lr": [1, 2]}, vary={"train.lr": [1]})
