@@ -176,7 +176,7 @@ def test_settings_that_fail_and_several_objectives(scaled, answering, tmp_path):
     stored = optuna.load_study(study_name=study.name, storage=found.storage)
     failed = [one for one in stored.trials if one.params["train.fails"]]
     assert study.counts["fail"] == len(failed) > 0 and study.counts["complete"] == 7 - len(failed) > 0
-    assert all("failed: `scpi benchmark status`" in one.user_attrs["reason"] for one in failed)
+    assert all("failed: see `scpi benchmark status`" in one.user_attrs["reason"] for one in failed)
     best = {tuple(one.values) for one in stored.best_trials}
     assert {tuple(one["values"].values()) for one in study.front} == best
 
