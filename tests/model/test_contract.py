@@ -93,13 +93,16 @@ def make_data(case, make_screen):
 
 @pytest.fixture(scope="module")
 def before(make_data):
-    return make_data()
+    adata = make_data()
+    # As the test that saves the data makes them, so that the order of tests does not matter
+    adata.strings_to_categoricals()
+    return adata
 
 
 @pytest.fixture(scope="module")
-def adata(case, make_data):
+def adata(case, before):
     # One for each case: a model's keys must not be found by another's tests.
-    return make_data()
+    return before.copy()
 
 
 @pytest.fixture(scope="module")
