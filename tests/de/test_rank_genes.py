@@ -263,16 +263,17 @@ def test_clusters_of_the_same_counts_are_warned_of(counts):
 # --- bad input
 
 
-def test_a_small_group_is_left_out_or_refused(counts):
+@pytest.mark.parametrize("method", ["t-test", "wilcoxon"])
+def test_a_small_group_is_left_out_or_refused(counts, method):
     counts.obs["group"] = counts.obs["group"].cat.add_categories("tiny")
     counts.obs.loc["cell0", "group"] = "tiny"
     with pytest.warns(UserWarning, match="fewer than 2 cells: 'tiny'"):
-        scpi.de.rank_genes(counts, "group", method="t-test")
+        scpi.de.rank_genes(counts, "group", method=method)
     assert "tiny" not in counts.uns["rank_genes_groups"]["names"].dtype.names
     with pytest.raises(ValueError, match=r"'tiny' \(1\)"):
-        scpi.de.rank_genes(counts, "group", method="t-test", groups=["tiny"])
+        scpi.de.rank_genes(counts, "group", method=method, groups=["tiny"])
     with pytest.raises(ValueError, match="reference 'tiny' has 1 cell"):
-        scpi.de.rank_genes(counts, "group", method="t-test", reference="tiny")
+        scpi.de.rank_genes(counts, "group", method=method, reference="tiny")
 
 
 def test_one_group_is_nothing_to_compare(counts):

@@ -102,7 +102,8 @@ def rank_genes(
         Name of the test: "wilcoxon", "t-test", "t-test_overestim_var", "poisson", "logistic", "zinb", "deseq2" or
         "edger". If `None`, "wilcoxon", or "poisson" for the test part of :func:`scpi.de.thin_counts`. The latter is
         valid even if groups found on the train part differ in depth: beside the covariates, it compares cells within
-        ten classes of the depth of their train part.
+        ten classes of the depth of their train part. Tests of cells need two cells in each group, and "wilcoxon" has no
+        p-value below that of the most extreme permutation of the cells: see :func:`scpi.de.wilcoxon`.
     groups
         Groups to test; all if `"all"`.
     reference

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import sparse, stats
@@ -105,6 +107,33 @@ def test_equal_values_are_no_evidence():
 def test_one_row_is_a_group():
     result = wilcoxon([[1.0], [2.0], [3.0], [4.0]], [0, 0, 0, 1], reference=0)
     assert result.pval[1, 0] == pytest.approx(stats.mannwhitneyu([4.0], [1.0, 2.0, 3.0], method="asymptotic").pvalue)
+
+
+@pytest.mark.parametrize("reference", [0, None])
+@pytest.mark.parametrize("size", [1, 2, 14])
+def test_no_p_is_below_that_of_the_most_extreme_permutation(size, reference):
+    # Expressed in the group alone: the ties of the zeros make the normal approximation tiny
+    values = np.r_[np.zeros(2638 - size), 1.0 + np.arange(size)][:, None]
+    codes = np.r_[np.zeros(2638 - size, int), np.ones(size, int)]
+    result = wilcoxon(sparse.csr_matrix(values), codes, reference=reference)
+    least = -np.log(float(math.comb(2638, size)))
+    assert np.log(2) + stats.norm.logsf(result.score[1, 0]) < least - 100
+    assert result.log_pval[1, 0] == pytest.approx(least, rel=1e-10)
+
+
+def test_the_least_p_depends_on_the_sizes_of_group_and_reference():
+    codes = np.repeat([0, 1, 2, -1], [300, 3, 200, 50])
+    values = (codes == 1).astype(float)[:, None]
+    assert wilcoxon(values, codes, reference=0).pval[1, 0] == pytest.approx(1 / math.comb(303, 3), rel=1e-10)
+    assert wilcoxon(values, codes, reference=2).pval[1, 0] == pytest.approx(1 / math.comb(203, 3), rel=1e-10)
+    assert wilcoxon(values, codes, reference=None).pval[1, 0] == pytest.approx(1 / math.comb(503, 3), rel=1e-10)
+
+
+def test_the_least_p_of_many_rows_does_not_overflow():
+    codes = np.repeat([0, 1], [200_000, 1_000])
+    result = wilcoxon(codes[:, None].astype(np.float32), codes, reference=0)
+    assert result.pval[1, 0] == 0
+    assert result.log_pval[1, 0] == pytest.approx(-math.log(math.comb(201_000, 1_000)), rel=1e-9)
 
 
 def test_a_group_without_rows_is_named():

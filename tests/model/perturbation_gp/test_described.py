@@ -65,7 +65,12 @@ def test_the_prediction_is_the_mixture_of_what_is_predicted_of_the_stand_ins(mod
 def test_without_features_the_mean_is_predicted_and_flagged(model):
     predicted = model.predict(perturbation=["unknown"], n_cells=2)
     assert set(predicted.obs["status"]) == {"no features"}
-    assert [model._has_mean(label) for label in ("unknown", NEW[0], "P00", f"{NEW[0]}+P00")] == [True, False, False, False]
+    assert [model._has_mean(label) for label in ("unknown", NEW[0], "P00", f"{NEW[0]}+P00")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
     assert model.get_stand_ins("unknown").tolist() == pytest.approx([1 / N] * N)
 
 

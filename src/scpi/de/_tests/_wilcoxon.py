@@ -33,6 +33,10 @@ def wilcoxon(
     normal approximation with tie correction, as in `scipy.stats.mannwhitneyu(method="asymptotic")`. Ranks are computed
     by illico (`illico.asymptotic_wilcoxon`).
 
+    With ties, as between the zeros of single cells, the normal approximation is far too small in the tail if a group is
+    small. No p-value is therefore below 1 / C(n, m), the probability of a single assignment of ``m`` of ``n`` rows to
+    the group, which is the smallest p-value that any permutation test has. ``n`` counts the rows of both sides.
+
     Parameters
     ----------
     %(rows_values)s
@@ -75,7 +79,13 @@ def wilcoxon(
     if reference is not None:
         effect[reference], score[reference] = 0.0, 0.0
     log_pval = np.minimum(np.log(2.0) + special.log_ndtr(-np.abs(score)), 0.0)
+    log_pval = np.maximum(log_pval, _least_log_pval(size, others))
     return TestResult(effect=effect, score=score, log_pval=log_pval)
+
+
+def _least_log_pval(size: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the probability of one assignment of the rows to a group and to the others."""
+    return special.betaln(size + 1.0, others + 1.0) + np.log(size + others + 1.0)
 
 
 def _as_illico_takes_it(matrix: Any) -> Any:
@@ -127,5 +137,4 @@ METHOD = Method(
     takes="expression",
     null="The values of group and reference come from one distribution.",
     source="Wilcoxon, Biometrics Bulletin 1, 1945; Mann and Whitney, Ann. Math. Stat. 18, 1947",
-    min_size=1,
 )
