@@ -431,7 +431,8 @@ FRAGMENTS: dict[str, str] = {
             covariates and variances. Otherwise, each split has its own model. A formula must then contain `split_by` as
             well. Contrasts compare groups within each split.
         min_cells
-            Minimum number of cells per sample; smaller samples are left out.
+            Minimum number of cells per sample. Smaller samples are left out, and a warning names splits and groups that
+            have no other.
         """,
     "samples_ValueError": """
         ValueError

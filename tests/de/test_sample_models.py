@@ -106,3 +106,14 @@ def test_a_contrast_of_groups_that_a_split_lacks_is_left_out_there(cells):
     assert comparison_table(fitted)["group"].tolist() == ["T | b - a"]
     with pytest.warns(UserWarning, match="Not tested.*'any group in B'"):
         fit(cells, contrasts="b - a", split_by="kind", joint=True)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_splits_without_a_sample_of_enough_cells_are_named(cells, joint):
+    kind = cells.obs["kind"].to_numpy().copy()
+    kind[::8], kind[1::8] = "rare", "sparse"
+    cells.obs["kind"] = kind
+    message = r"Left out of 'kind', as no sample of 2 cells or more \(`min_cells`\) is there: 'rare', 'sparse'\."
+    with pytest.warns(UserWarning, match=message):
+        _, fitted, _ = fit(cells, reference="a", split_by="kind", joint=joint, min_cells=2)
+    assert [split.split for model in fitted for split in model.splits] == ["B", "T"]

@@ -222,6 +222,8 @@ def fit_samples(
     adjusted = read_covariates(samples[list(adjusted)], slopes=None if terms is None else terms.slopes)
     described = Samples(samples.assign(**dict(adjusted.items())), question.groupby, question.split_by, donor)
     asked = _with_samples(described, asked, question)
+    if question.split_by is not None:
+        _warn_of_lost_splits(keys[question.split_by], described, question)
 
     fitted: list[FittedSamples[Fit]] = []
     missing: list[str] = []
@@ -397,7 +399,7 @@ def _with_samples(samples: Samples, asked: Comparisons, question: Question) -> C
     if not asked.compares_groups:
         return asked
     present = set(samples.groups)
-    rule = "" if question.sample_key is None else f" of {question.min_cells} cells or more (`min_cells`)"
+    rule = _size_rule(question)
     lost = [name for name in asked.references if name not in present and name in asked.known]
     if lost:
         msg = f"The reference {listed(lost)} has no sample{rule}."
@@ -413,6 +415,19 @@ def _with_samples(samples: Samples, asked: Comparisons, question: Question) -> C
     if absent:
         warn_user(f"Not tested. {msg}")
     return asked.restricted(left)
+
+
+def _warn_of_lost_splits(splits: pd.Categorical, samples: Samples, question: Question) -> None:
+    """Warn of splits with cells but without samples."""
+    there = set(samples.splits)
+    lost = [str(name) for name in splits.remove_unused_categories().categories if str(name) not in there]
+    if lost:
+        warn_user(f"Left out of {question.split_by!r}, as no sample{_size_rule(question)} is there: {listed(lost)}.")
+
+
+def _size_rule(question: Question) -> str:
+    """The size that samples of cells need, as words of a message."""
+    return "" if question.sample_key is None else f" of {question.min_cells} cells or more (`min_cells`)"
 
 
 def _models(samples: Samples, joint: bool) -> list[tuple[str | None, NDArray[np.intp]]]:
