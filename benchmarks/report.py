@@ -424,6 +424,16 @@ def rates_by_way(result: Any) -> str:
     return f"{result['seeds']} data sets per situation.\n\n" + table(columns, rows)
 
 
+def few_samples(result: Any) -> str:
+    rows = [
+        (row["df"], "above 20" if row["strong"] else "20 or less", row["n"])
+        + tuple(row[key] for key in ("below 0.05", "below 0.001", "any", "false"))
+        for row in result
+    ]
+    columns = ("residual df", "prior df", "data sets", "p < 0.05", "p < 0.001", "with a gene at 5 % FDR", "such genes")
+    return table(columns, rows)
+
+
 def limma_speed(result: Any) -> str:
     against_r = [
         ("robust" if run["robust"] else "plain", run["scpi_seconds"], run["r_seconds"], run["speedup"])
@@ -1612,6 +1622,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "calibration": calibration,
     "designs": rates_by_way,
     "sample_tests": rates_by_way,
+    "few_samples": few_samples,
     "double_dipping": double_dipping,
     "clusters_batches": clusters_batches,
     "clusters_of_depth": clusters_of_depth,

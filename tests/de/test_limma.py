@@ -563,3 +563,39 @@ def test_combinations_in_both_orders_are_one_group(adata):
         de.limma(adata, "perturbation", reference="ctrl", groups="Y+X")
     assert adata.uns["limma"]["names"].dtype.names == ("X+Y",)
     np.testing.assert_array_equal(adata.uns["limma"]["scores"]["X+Y"], expected)
+
+
+def null_pairs(n_donors, n_genes=1000):
+    """Pairs of samples in six tissues; no gene differs between groups, and genes vary unequally."""
+    rng = np.random.default_rng(0)
+    obs = pd.DataFrame(
+        [(f"t{t}", group, f"d{d}") for t in range(6) for d in range(n_donors) for group in ("ctrl", "stim")],
+        columns=["tissue", "group", "donor"],
+        index=[f"s{i}" for i in range(12 * n_donors)],
+    )
+    mean, dispersion = rng.lognormal(4.0, 1.2, n_genes), rng.lognormal(-5.0, 1.2, n_genes)
+    counts = rng.poisson(rng.gamma(1.0 / dispersion, mean * dispersion, (len(obs), n_genes)))
+    return ad.AnnData(counts.astype(np.float32), obs=obs)
+
+
+def test_p_values_from_few_residuals_and_a_strong_prior_are_warned_of(recwarn):
+    two = null_pairs(2)
+    found = run(two, covariates=["donor"], split_by="tissue", key_added="two")
+    table = two.uns["two"]["groups"]
+    doubtful = (table["df_residual"] == 1) & (table["df_prior"] > 20)
+    assert 0 < doubtful.sum() < 6
+    [message] = [str(one.message) for one in recwarn if "far too small" in str(one.message)]
+    for split, named in zip(table["split"], doubtful, strict=True):
+        assert (repr(split) in message) == named
+    # The p-values are too small indeed: one test in a thousand should be below 0.001
+    pvals = found.pvals[[list(found.groups).index(group) for group in table["group"][doubtful]]]
+    assert np.nanmean(pvals < 0.001) > 0.003
+    alone = two[two.obs["tissue"] == table["split"][doubtful].iloc[0]].copy()
+    with pytest.warns(
+        UserWarning, match="The p-values may be far too small. With 3 residual degrees of freedom or fewer"
+    ):
+        run(alone, covariates=["donor"])
+    recwarn.clear()
+    five = run(null_pairs(5), covariates=["donor"], split_by="tissue")
+    assert not [one for one in recwarn if "far too small" in str(one.message)]
+    assert np.nanmean(five.pvals < 0.001) < 0.002

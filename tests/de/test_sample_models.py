@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from scpi._view import View
-from scpi.de._sample_models import Question, comparison_table, fit_samples
+from scpi.de._sample_models import Question, comparison_table, fit_samples, warn_of_strong_priors
 
 ASKED = {"groupby": "group", "sample_key": "donor", "min_cells": 1}
 
@@ -117,3 +117,13 @@ def test_splits_without_a_sample_of_enough_cells_are_named(cells, joint):
     with pytest.warns(UserWarning, match=message):
         _, fitted, _ = fit(cells, reference="a", split_by="kind", joint=joint, min_cells=2)
     assert [split.split for model in fitted for split in model.splits] == ["B", "T"]
+
+
+@pytest.mark.parametrize(
+    ("df_residual", "df_prior", "doubtful"),
+    [(1, np.inf, True), (3, 20.1, True), (1, 19.9, False), (4, np.inf, False)],
+)
+def test_priors_that_outweigh_few_residuals_are_named(recwarn, df_residual, df_prior, doubtful):
+    table = pd.DataFrame({"split": ["B", "T"], "df_residual": [df_residual, 8], "df_prior": [df_prior, np.inf]})
+    warn_of_strong_priors(table)
+    assert [str(one.message)[:34] for one in recwarn] == ["The p-values of 'B' may be far too"] * doubtful

@@ -17,7 +17,15 @@ from scpi.de._contrasts import StandardError
 from scpi.de._fdr import false_discovery_control
 from scpi.de._limma_fit import FitMethod, FittedModel, Options, fit_model
 from scpi.de._sample_design import ALL
-from scpi.de._sample_models import FittedSamples, Question, comparison_table, fit_samples, pairing, write_split_groups
+from scpi.de._sample_models import (
+    FittedSamples,
+    Question,
+    comparison_table,
+    fit_samples,
+    pairing,
+    warn_of_strong_priors,
+    write_split_groups,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +80,9 @@ def limma(
     those of limma: :func:`filter_by_expr`, :func:`norm_factors`, :func:`voom`, :func:`lm_fit`, :func:`contrasts` and
     :func:`ebayes` (Law et al., Genome Biol. 15:R29, 2014; Ritchie et al., Nucleic Acids Res. 43, 2015). The null
     hypothesis is that the mean log expression of a gene is the same in group and reference, at equal covariates.
+
+    With three or fewer residual degrees of freedom, as with two to four pairs of samples, and a prior of more than 20,
+    p-values may be far too small, and a warning names the splits. Trust their ranking only.
 
     Parameters
     ----------
@@ -212,6 +223,7 @@ def limma(
         standard_error=standard_error,
     )
     ranking, table = _collect(fitted, genes, corr_scope, params)
+    warn_of_strong_priors(table)
     ranking = replace(ranking, params={**ranking.params, **result_params(pairing=pairing(table))})
     result, target = view.output(copy)
     if column := write_split_groups(data if result is None else result, mod, key_added, question, asked):

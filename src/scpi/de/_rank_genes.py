@@ -15,6 +15,7 @@ from scpi._screen._blocks import transformed
 from scpi._sequence import as_list
 from scpi._settings import settings
 from scpi._slots import find_layer, listed, result_params, tested_layers
+from scpi._source_cells import warn_of_source_cells
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.de._fdr import adjust_pvals
@@ -262,6 +263,7 @@ def _rank_cells(
     groupby, covariates, genes = str(question.groupby), as_list(question.covariates), view.genes
     plan = plan_comparisons(view.labels(groupby), groupby, question.groups, _one(question.reference), test.min_size)
     _warn_of_clusters(view.adata, groupby, view.layer)
+    warn_of_source_cells(view.adata.obs, plan.codes, None if plan.reference is None else [plan.reference])
     adjusted = view.columns(covariates, "covariates") if covariates or classes is not None else None
     if adjusted is not None and classes is not None:
         adjusted[_DEPTH] = classes

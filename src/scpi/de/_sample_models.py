@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import numpy as np
 import pandas as pd
 
+from scpi._groups import REST
 from scpi._keys import Key
 from scpi._screen._matrix import stored_values
 from scpi._screen._spellings import merge_spellings
 from scpi._sequence import as_list
 from scpi._slots import listed, result_params
+from scpi._source_cells import warn_of_source_cells
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.de._comparisons import PAIRS, Comparisons, named_contrasts
@@ -42,6 +44,8 @@ logger = logging.getLogger(__name__)
 Fit = TypeVar("Fit")
 # Pseudobulks have few zeros in relevant genes, single cells many
 _ZEROS_OF_CELLS = 0.8
+# In null simulations with so few residual and more prior degrees of freedom, false genes were found in half of the tests
+_FEW_RESIDUAL, _STRONG_PRIOR = 3, 20.0
 # Suffix of the column with the tested splits and groups
 _COLUMN = "_group"
 
@@ -199,6 +203,9 @@ def fit_samples(
     given = adjusted
     if question.donor_key is not None:
         given = adjusted.assign(**dict(view.columns(question.donor_key, "donor_key").items()))
+    if labels is not None:
+        splits = None if question.split_by is None else keys[question.split_by].codes
+        warn_of_source_cells(view.adata.obs, *_compared(labels, asked), splits=splits)
     if question.sample_key is None:
         samples, counts = _rows_as_samples(view, keys, given)
     else:
@@ -291,6 +298,26 @@ def pairing(table: pd.DataFrame) -> str | None:
     return "paired" if (table["n_paired"] == table["n_donors"]).all() else "partly paired"
 
 
+def warn_of_strong_priors(table: pd.DataFrame) -> None:
+    """Warn of tests whose variances are those of the prior, for lack of residual degrees of freedom.
+
+    Parameters
+    ----------
+    table
+        Comparisons, with ``split``, ``df_residual`` and ``df_prior``.
+    """
+    doubtful = table[(table["df_residual"] <= _FEW_RESIDUAL) & (table["df_prior"] > _STRONG_PRIOR)]
+    if doubtful.empty:
+        return
+    splits = list(dict.fromkeys(doubtful["split"]))
+    where = "" if splits == [ALL] else f" of {listed(splits, 10)}"
+    warn_user(
+        f"The p-values{where} may be far too small. With {_FEW_RESIDUAL} residual degrees of freedom or "
+        "fewer (`df_residual`) and a large or infinite prior (`df_prior`), a gene has the variance of the average gene, "
+        "even if it varies more. Trust the ranking, not the p-values: those need more donors or fewer covariates."
+    )
+
+
 def write_split_groups(
     data: AnnData | MuData, mod: str | None, key: str, question: Question, asked: Comparisons
 ) -> str | None:
@@ -338,6 +365,15 @@ def _ask(question: Question, labels: pd.Categorical | None) -> Comparisons:
         contrasts=question.contrasts,
         coef=question.coef,
     )
+
+
+def _compared(labels: pd.Categorical, asked: Comparisons) -> tuple[NDArray[np.integer], list[int] | None]:
+    """Group of each cell, negative if no comparison of groups has it, and the groups that are references."""
+    if not asked.references or asked.references == [REST]:
+        return labels.codes, None
+    used = labels.categories.isin([*asked.groups, *asked.references])
+    codes = np.where(used[labels.codes], labels.codes, -1)
+    return codes, labels.categories.get_indexer(asked.references).tolist()
 
 
 def _warn_of_terms(terms: Terms, question: Question, asked: Comparisons, view: View) -> None:

@@ -14,6 +14,7 @@ from scpi._screen._matrix import sums
 from scpi._screen._spellings import merged_spellings, rename_labels
 from scpi._sequence import as_list
 from scpi._slots import listed, read_activity, result_params
+from scpi._source_cells import warn_of_source_cells
 from scpi._view import View
 from scpi.de import TestResult, false_discovery_control, group_moments, welch, wilcoxon
 from scpi.metrics import dar, hits_at_n
@@ -142,6 +143,7 @@ def differential_activity(
     order = pd.Index([control, *tested])
     translation = order.get_indexer(labels.categories)
     codes = np.where(labels.codes >= 0, translation[labels.codes], -1)
+    warn_of_source_cells(view.adata.obs, codes, [0])
     full = _TESTS[method](activity, codes, reference=0)
     mean = group_moments(activity, codes, n_groups=len(order)).mean
     comparison = TestResult(effect=mean[1:] - mean[0], score=full.score[1:], log_pval=full.log_pval[1:])

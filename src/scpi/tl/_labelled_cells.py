@@ -14,6 +14,7 @@ from scpi._screen._labels import Labelling
 from scpi._screen._matrix import as_dense, as_matrix
 from scpi._sequence import as_list
 from scpi._slots import listed
+from scpi._source_cells import warn_of_source_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +98,7 @@ def read_labelled_cells(
     names = choose_groups(sizes, perturbation_key, asked, labelling.control, min_cells)
     place = pd.Index([labelling.control, *names]).get_indexer(labels.categories)
     codes = np.where(used, place[labels.codes], -1).astype(np.intp)
+    warn_of_source_cells(view.adata.obs, codes, [0])
     batches = np.zeros(len(codes), dtype=np.intp) if batch is None else np.asarray(batch.codes, dtype=np.intp)
     targets = set(labelling.vocabulary(labels.categories)) if exclude_targets else set()
     values = _representation(view, use_rep, n_components, used, targets, int(rng.integers(2**31)))

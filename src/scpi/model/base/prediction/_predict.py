@@ -70,7 +70,8 @@ class PredictionMixin(Host):
     ) -> AnnData:
         """Predict what control cells become under perturbations.
 
-        Predicted cells can be analysed like measured cells. Each starts from the counts of a control cell. Counts are
+        Predicted cells can be analysed like measured cells. Each starts from the counts of a control cell, and keeps
+        its noise: test predictions from one half of the control cells against the other half. Counts are
         thinned if the expression of the gene falls; if it rises, counts are added in proportion to the rate of the gene
         in that cell. Zeros are thus as frequent as in measured cells, and genes keep their overdispersion. The amount
         is solved for each gene and context such that the mean of the registered expression equals the mean that the
