@@ -326,9 +326,10 @@ FRAGMENTS: dict[str, str] = {
         """,
     "covariates": """
         covariates
-            Column or columns of ``obs`` to adjust for. A numeric column is fitted as a slope. Text, categories and
-            booleans are categorical, with one coefficient per level except the first. Convert numeric identifiers, such
-            as those of donors, to text.
+            Column or columns of ``obs`` to adjust for. A numeric column is fitted as a slope, unless it has two
+            values only: these are two levels, whatever the numbers are. Text, categories and booleans are categorical,
+            with one coefficient per level except the first. Convert numeric identifiers, such as those of donors, to
+            text.
         """,
     "stored_key_added": """
         key_added
@@ -417,7 +418,8 @@ FRAGMENTS: dict[str, str] = {
             Column with the donor, or other independent unit, of each sample. Several samples of a donor in the same
             group and split are technical replicates. They are summed, unless the donor is the ``block`` of
             :func:`scpi.de.limma`. If ``None``, a ``sample_key`` of one column is the donor. ``pairing`` in the
-            ``params`` of the result records whether comparisons are within donors.
+            ``params`` of the result records whether comparisons are within donors. Donors that are the slope of a
+            numeric covariate are not.
         %(covariates)s
             Each must be constant within a sample. A covariate with a single value has no effect.
         formula

@@ -142,3 +142,104 @@ def test_columns_of_a_mudata_are_found_where_the_groups_are(screen):
     np.testing.assert_array_equal(
         mdata["rna"].uns["rank_genes_groups"]["scores"]["stim"], screen.uns["rank_genes_groups"]["scores"]["stim"]
     )
+
+
+CODINGS = {
+    "0 and 1": [0, 1],
+    "101 and 107": [101, 107],
+    "-0.5 and 2e6": [-0.5, 2e6],
+    "text": ["u", "v"],
+    "bool": [False, True],
+}
+ROUTES = {
+    "covariates": {"covariates": ["side"]},
+    "rest": {"reference": "rest", "covariates": ["side"]},
+    "formula": {"formula": "~ 0 + condition + side"},
+    "interaction": {"formula": "~ condition * side"},
+    "contrast": {"contrasts": "(stim + drug) / 2 - ctrl", "covariates": ["side"]},
+    "contrast of a formula": {"contrasts": "stim - ctrl", "formula": "~ 0 + condition + side"},
+}
+
+
+@pytest.fixture
+def sides():
+    """Twelve samples of three conditions on two sides, unevenly."""
+    rng = np.random.default_rng(0)
+    obs = pd.DataFrame({"condition": np.repeat(["ctrl", "drug", "stim"], 4)}, index=[f"s{i}" for i in range(12)])
+    obs["side"] = [0, 0, 1, 1, 0, 0, 0, 1, 0, 1, 1, 1]
+    depth = rng.lognormal(0.0, 0.5, (12, 1))
+    return scpi_data(rng.poisson(rng.gamma(5.0, rng.lognormal(4.0, 1.0, 60) * depth / 5.0)), obs)
+
+
+def coded(adata, coding):
+    adata = adata.copy()
+    adata.obs["side"] = [CODINGS[coding][side] for side in adata.obs["side"]]
+    return adata
+
+
+@pytest.mark.filterwarnings("ignore:In '~ condition")
+@pytest.mark.parametrize("route", ROUTES)
+def test_two_numbers_are_two_levels_whatever_they_are(sides, route):
+    found = {}
+    for coding in CODINGS:
+        adata = coded(sides, coding)
+        scpi.de.limma(adata, "condition", filter_genes=False, **_against(ROUTES[route]))
+        found[coding] = scpi.get.de_df(adata, key="limma").sort_values(["group", "gene"])["score"].to_numpy()
+    for coding in CODINGS:
+        np.testing.assert_allclose(found[coding], found["text"], rtol=1e-6)
+
+
+def _against(options):
+    return options if "contrasts" in options else {"reference": "ctrl"} | options
+
+
+def test_two_numbers_are_two_levels_for_tests_of_cells_and_batches(sides):
+    expression = np.log1p(sides.X.toarray())
+    for coding in CODINGS:
+        adata = coded(sides, coding)
+        codes = (adata.obs["condition"] == "stim").to_numpy().astype(int)
+        for test, rtol in ((scpi.de.poisson, 0), (scpi.de.logistic, 1e-6)):
+            same = test(sides.X, codes, reference=0, covariates=coded(sides, "text").obs[["side"]])
+            found = test(sides.X, codes, reference=0, covariates=adata.obs[["side"]])
+            np.testing.assert_allclose(found.score, same.score, rtol=rtol, atol=1e-12)
+        np.testing.assert_allclose(
+            scpi.de.remove_batch_effect(expression, adata.obs[["side"]]),
+            scpi.de.remove_batch_effect(expression, coded(sides, "text").obs["side"].to_numpy()),
+        )
+
+
+def test_a_slope_that_is_tested_stays_one_per_unit(sides):
+    sides.obs["dose"] = np.asarray(sides.obs["side"]) * 4.0
+    slope = {}
+    for name in ("side", "dose"):
+        for asked in ({"coef": name}, {"contrasts": name}):
+            scpi.de.limma(sides, "condition", covariates=[name], filter_genes=False, **asked)
+            slope[name] = scpi.get.de_df(sides, key="limma").sort_values("gene")["log2fc"].to_numpy()
+            np.testing.assert_allclose(slope[name] * (4.0 if name == "dose" else 1.0), slope["side"], rtol=1e-6)
+
+
+def test_a_formula_whose_columns_need_the_numbers_keeps_them(sides):
+    sides.obs["dose"] = 2.0 + 3.0 * np.asarray(sides.obs["side"])
+    options = {"reference": "ctrl", "filter_genes": False}
+    scpi.de.limma(sides, "condition", formula="~ 0 + condition:dose", **options)
+    assert set(scpi.de.fitted_comparisons(sides)["stim"].design.to_numpy().ravel()) == {0.0, 2.0, 5.0}
+    scpi.de.limma(sides, "condition", formula="~ 0 + condition + np.log(dose)", **options)
+    assert np.log(5.0) in scpi.de.fitted_comparisons(sides)["stim"].design.to_numpy()
+
+
+@pytest.mark.filterwarnings("ignore:.*look like names")
+@pytest.mark.parametrize(
+    ("n_donors", "numbers", "pairing"), [(4, True, "between donors"), (4, False, "paired"), (2, True, "paired")]
+)
+@pytest.mark.parametrize("design", [{"covariates": ["donor"]}, {"formula": "~ condition + donor"}])
+def test_donors_that_are_a_slope_are_not_paired(n_donors, numbers, pairing, design):
+    rng = np.random.default_rng(0)
+    donor = np.repeat(np.arange(n_donors) * 3 + 101, 2)
+    obs = pd.DataFrame({"condition": ["ctrl", "stim"] * n_donors, "donor": donor if numbers else donor.astype(str)})
+    adata = scpi_data(
+        rng.poisson(50, (2 * n_donors, 40)), obs.set_index(pd.Index([f"s{i}" for i in range(2 * n_donors)]))
+    )
+    scpi.de.limma(adata, "condition", reference="ctrl", donor_key="donor", **design)
+    assert adata.uns["limma"]["params"]["pairing"] == pairing
+    [row] = adata.uns["limma"]["groups"][["n_donors", "n_paired"]].to_numpy().tolist()
+    assert row == [n_donors, n_donors if pairing == "paired" else 0]

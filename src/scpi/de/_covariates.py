@@ -52,6 +52,11 @@ def is_number(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
+def is_slope(column: pd.Series) -> bool:
+    """Whether a covariate is a number with more than two values. Two numbers are two levels, whatever the numbers are."""
+    return is_number(column) and column.nunique() > 2
+
+
 def read_covariates(frame: pd.DataFrame, *, slopes: Sequence[str] | None = None) -> pd.DataFrame:
     """Prepare covariates for a design.
 
@@ -113,9 +118,7 @@ def _identifiers(name: str) -> set[str]:
 
 
 def _looks_like_names(name: str, values: pd.Series) -> bool:
-    # With two values, a slope and a category are equivalent
-    named = bool(_identifiers(name))
-    return named and values.nunique() > 2 and bool((values == np.rint(values)).all())
+    return bool(_identifiers(name)) and is_slope(values) and bool((values == np.rint(values)).all())
 
 
 def _categories(column: pd.Series) -> pd.Categorical:

@@ -132,8 +132,9 @@ def limma(
         - `groups`, a DataFrame of the fields: `group`, `split`, `label` (of the group or contrast), `contrast` (tested
           to be zero), `n_samples` and `n_reference` (samples of the groups with positive and with negative weight; for
           the coefficient of a level, samples with and without the level; for a slope, all samples and 0), `n_donors`
-          and `n_paired` (donors of all these samples, and donors with samples on both sides, if donors are known),
-          `df_residual`, `n_genes` (tested), `df_prior` (median over genes) and, with `block`, `correlation`;
+          and `n_paired` (donors of all these samples, and donors with samples on both sides, if donors are known; the
+          latter is 0 if the donor is a slope), `df_residual`, `n_genes` (tested), `df_prior` (median over genes) and,
+          with `block`, `correlation`;
         - `voom`, a DataFrame of the trends: `split`, `gene`, `mean_log_count`, `sqrt_sd`, `line`;
         - `F`, a DataFrame of the joint tests of all groups of a split: `split`, `gene`, `F`, `pval`, `log10_pval`,
           `pval_adj`; NaN for more than 2,000 groups, unless the design has a mean for each;

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scpi.de._covariates import is_number, read_covariates
+from scpi.de._covariates import is_slope, read_covariates
 from scpi.de._design import as_design
 from scpi.de._lm_fit import lm_fit
 
@@ -29,7 +29,8 @@ def remove_batch_effect(
     expression
         Log expression, samples x genes.
     batch
-        Batch of each sample, or a DataFrame of several: text and categories are batches, numbers are covariates.
+        Batch of each sample, or a DataFrame of several: text, categories and two numbers are batches, more numbers are
+        covariates.
     design
         Model matrix of the effects to keep, samples x coefficients, such as the conditions; only the mean if omitted.
     weights
@@ -70,9 +71,9 @@ def remove_batch_effect(
 
 def _columns(values: pd.Series) -> pd.DataFrame:
     """Columns whose effects sum to zero over batches; numbers are unchanged."""
-    if is_number(values):
+    if is_slope(values):
         return pd.DataFrame({str(values.name): values})
-    codes, levels = values.cat.codes.to_numpy(), values.cat.categories
+    codes, levels = pd.factorize(values, sort=True)
     last = len(levels) - 1
     coded = {f"{values.name}={levels[i]}": (codes == i) * 1.0 - (codes == last) for i in range(last)}
     return pd.DataFrame(coded, index=values.index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from scpi._slots import listed
-from scpi.de._covariates import is_number
+from scpi.de._covariates import is_number, is_slope
 from scpi.de._design import DesignError, as_design, group_design, require_residuals
 from scpi.de._donors import count_pairs
 
@@ -39,6 +39,13 @@ class Samples:
     """Column of the splits, such as cell types, a categorical without missing values."""
     donor: str | None = None
     """Column of the donors, if they are known."""
+    numbers: Sequence[str] = ()
+    """Columns of numbers that the model takes as they are."""
+
+    @property
+    def pairs_donors(self) -> bool:
+        """Whether donors are names for the model, not the values of a slope."""
+        return self.donor not in self.numbers or not is_slope(self.obs[self.donor])
 
     @property
     def donors(self) -> NDArray[np.object_] | None:
@@ -76,7 +83,16 @@ class Samples:
         for name in obs:
             if isinstance(obs[name].dtype, pd.CategoricalDtype):
                 obs[name] = obs[name].cat.remove_unused_categories()
-        return Samples(obs, self.groupby, self.split_by, self.donor)
+        return replace(self, obs=obs)
+
+    def with_levels(self) -> Samples:
+        """Code numbers with two values as 0 and 1, so that results do not depend on the numbers.
+
+        Standard errors of limma are approximate, and depend on where the zero of a covariate is.
+        """
+        two = [name for name in self.numbers if self.obs[name].nunique() == 2]
+        coded = {name: (self.obs[name] == self.obs[name].max()).astype(np.float64) for name in two}
+        return replace(self, obs=self.obs.assign(**coded)) if two else self
 
 
 @dataclass(frozen=True)
@@ -109,6 +125,8 @@ class Terms:
     """Columns of `obs`."""
     slopes: list[str]
     """Columns that are used untransformed, so that numbers are slopes."""
+    transformed: list[str]
+    """Columns that are in a function."""
     together: list[list[str]]
     """Columns of each term."""
 
@@ -162,7 +180,9 @@ class Terms:
             [name for name in columns if any(_names_column(str(factor.expr), name) for factor in term.factors)]
             for term in parsed
         ]
-        return cls(columns, [name for name in columns if name in factors], together)
+        functions = [factor for factor in factors if factor not in columns]
+        transformed = [name for name in columns if any(_names_column(factor, name) for factor in functions)]
+        return cls(columns, [name for name in columns if name in factors], transformed, together)
 
 
 @dataclass(frozen=True)
@@ -199,6 +219,10 @@ def build_model(
         raise DesignError(msg)
     model = _group_model(samples, covariates) if formula is None else _formula_model(samples, formula)
     require_residuals(model.design)
+    if (coded := samples.with_levels()) is not samples and _is_about_groups(model, samples, asked):
+        other = _group_model(coded, covariates) if formula is None else _formula_model(coded, formula)
+        if formula is None or _have_same_span(model.matrix, other.matrix):
+            model, samples = other, coded
     splits = [(ALL, [])] if asked.coef is not None and _is_joint(samples) else _present(samples)
     found = [_split_contrasts(model, samples, asked, split, present) for split, present in splits]
     if not any(split.names for split in found):
@@ -206,6 +230,22 @@ def build_model(
         msg = f"Nothing can be tested: no samples of the groups of {missing}."
         raise DesignError(msg)
     return model.design, found
+
+
+def _is_about_groups(model: _Model, samples: Samples, asked: Comparisons) -> bool:
+    """Whether no comparison names a coefficient, whose value depends on the numbers of its column."""
+    if asked.coef is not None:
+        return False
+    if asked.compares_groups:
+        return True
+    of_splits = (asked.within(present, model.matrix, model.terms, model.order)[0] for _, present in _present(samples))
+    return {name for of_split in of_splits for one in of_split for name in one.weights} <= set(samples.groups)
+
+
+def _have_same_span(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether the columns of two model matrices are sums of each other."""
+    scaled = [matrix.to_numpy() / np.abs(matrix.to_numpy()).max(axis=0) for matrix in (one, other)]
+    return bool(np.linalg.matrix_rank(np.hstack(scaled)) == np.linalg.matrix_rank(scaled[0]))
 
 
 def _is_joint(samples: Samples) -> bool:
@@ -285,6 +325,8 @@ def _split_contrasts(
         second = [~used for used in first]
     donors = samples.donors
     pairs = None if donors is None else [count_pairs(donors, *sides) for sides in zip(first, second, strict=True)]
+    if pairs is not None and not samples.pairs_donors:
+        pairs = [(n, 0) for n, _ in pairs]
     return SplitContrasts(
         split=split,
         names=[one.name for one in comparisons],

@@ -21,7 +21,7 @@ from scpi._source_cells import warn_of_source_cells
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.de._comparisons import PAIRS, Comparisons, named_contrasts
-from scpi.de._covariates import is_number, read_covariates
+from scpi.de._covariates import is_number, is_slope, read_covariates
 from scpi.de._design import DesignError
 from scpi.de._donors import find_donors, say_pairing, sum_replicates, warn_of_replicates
 from scpi.de._pseudobulk import sum_samples
@@ -227,7 +227,14 @@ def fit_samples(
     if donor is not None and question.groupby is not None and not again:
         say_pairing(samples, donor, question.groupby, as_covariate=donor in adjusted, as_block=donor == block)
     adjusted = read_covariates(samples[list(adjusted)], slopes=None if terms is None else terms.slopes)
-    described = Samples(samples.assign(**dict(adjusted.items())), question.groupby, question.split_by, donor)
+    plain = adjusted if terms is None else [name for name in terms.slopes if name not in terms.transformed]
+    described = Samples(
+        samples.assign(**dict(adjusted.items())),
+        question.groupby,
+        question.split_by,
+        donor,
+        [name for name in plain if name in adjusted and is_number(adjusted[name])],
+    )
     asked = _with_samples(described, asked, question)
     if question.split_by is not None:
         _warn_of_lost_splits(keys[question.split_by], described, question)
@@ -388,7 +395,7 @@ def _warn_of_terms(terms: Terms, question: Question, asked: Comparisons, view: V
             f"averages over the samples. The interaction itself is tested by coef='{groupby}:{others[0]}'."
         )
     values = view.columns(groupby, "groupby")[groupby]
-    if groupby in terms.slopes and is_number(values) and values.nunique() > 2:
+    if groupby in terms.slopes and is_slope(values):
         warn_user(
             f"{groupby!r} holds numbers, and is a group for each of them in {question.formula!r}, as it is `groupby`. "
             f"For a slope, leave out `groupby` and `reference`, and give coef={groupby!r}."

@@ -9,7 +9,7 @@ from scipy import special
 from scpi._docs import fill
 from scpi._screen._expression import check_stored_counts
 from scpi._slots import listed
-from scpi.de._covariates import is_number, read_covariates
+from scpi.de._covariates import is_slope, read_covariates
 from scpi.de._depth_sums import DepthSums, depth_sums
 from scpi.de._overdispersion import check_size_factors
 from scpi.de._test_result import TestResult, check_groups
@@ -109,14 +109,14 @@ def _strata(covariates: ArrayLike | pd.DataFrame | None, n_rows: int) -> NDArray
     if len(frame) != n_rows:
         msg = f"`covariates` must have one row for each of the {n_rows} rows, but has {len(frame)}."
         raise ValueError(msg)
-    numbers = [str(name) for name in frame if is_number(frame[name])]
+    numbers = [str(name) for name in frame if is_slope(frame[name])]
     if numbers:
         msg = (
             f"The Poisson test compares within categories, but the covariates {listed(numbers)} are numbers: divide "
             "them into classes, or use 'logistic'."
         )
         raise ValueError(msg)
-    codes = np.column_stack([column.cat.codes for _, column in read_covariates(frame).items()])
+    codes = np.column_stack([pd.factorize(column)[0] for _, column in read_covariates(frame).items()])
     return np.asarray(np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1), dtype=np.intp)
 
 
