@@ -28,7 +28,7 @@ class Key:
         PREDICTED_OUTPUT: Final = "predicted_output"
         """What the expression of a predicted cell is: drawn counts, the logarithm of them, or the mean that is expected."""
         STATUS: Final = "status"
-        """How a predicted perturbation relates to the training data: trained, unseen combination, held out."""
+        """How a predicted perturbation relates to the training data: trained, unseen context, unseen combination."""
         CONFIDENCE: Final = "confidence"
         """Fraction of the squared change of a predicted condition that is expected to be predicted."""
         N_CELLS: Final = "n_cells"

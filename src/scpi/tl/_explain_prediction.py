@@ -186,6 +186,8 @@ def explain_prediction(
     seed = int(generator.integers(2**31))
     # Explain before refitting, which takes longer and would fail in the same way
     explained = [model.explain(source, perturbation=label, **asked, rng=seed) for label in labels]
+    cells = model._control_cells(source, context=context, indices=None)
+    contexts = model._contexts_of(source, cells)
     others = [*models, *refits(model, n_refits, train_kwargs=train_kwargs or {}, rng=generator)]
     found: dict[str, list[pd.DataFrame]] = {}
     contributions = []
@@ -201,7 +203,7 @@ def explain_prediction(
         beside = _beside(model, source, label, explanation.change, context=context, dose=dose, interval=interval)
         tables["genes"] = tables["genes"].assign(**beside.pop("genes"))
         condition = {
-            Key.obs.STATUS: model._status(label),
+            Key.obs.STATUS: model._status(label, contexts),
             "size": _size(explanation.change),
             "special": _size(explanation.special),
             "fidelity": fidelity_of(tables["fidelity"], next(iter(explanation.parts))),

@@ -179,7 +179,8 @@ def _describe(
 ) -> dict[str, Any]:
     """Describe the columns of the predicted changes, and how they were computed."""
     table = tabulate(conditions)
-    table[Key.obs.STATUS] = np.array([model._status(condition.perturbation) for condition in conditions], dtype=object)
+    asked = [(one.perturbation, [] if one.context is None else [one.context]) for one in conditions]
+    table[Key.obs.STATUS] = np.array([model._status(label, contexts) for label, contexts in asked], dtype=object)
     if model.has_doses:
         table["extrapolated"] = [model._is_extrapolated(float(condition.dose or 0)) for condition in conditions]
     table[Key.obs.N_CELLS] = np.array(n_predicted, dtype=np.int64)

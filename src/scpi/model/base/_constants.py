@@ -42,5 +42,13 @@ class _Keys(NamedTuple):
 
 KEYS: Final = _Keys()
 
+UNSEEN: Final = {
+    (True, True): "unseen condition",
+    (True, False): "unseen perturbation",
+    (False, True): "unseen context",
+    (False, False): "unseen perturbation and context",
+}
+"""Status of an unmeasured condition, by whether its context and its perturbation are known from training."""
+
 NO_BETTER: Final = "no better than the mean"
 """Status of a prediction whose like, when they were left out, were predicted no better than by the mean change."""

@@ -76,6 +76,7 @@ class ScreenModel(
         self.control_: str = state["controls"][0]
         self.delimiter_: str | None = state["delimiter"]
         self.trained_conditions_: list[str] = []
+        self.trained_contexts_: dict[str, list[str]] = {}
         self.left_out_ = {}
         if adata is not None:
             self.scale_ = scale_of(self._field(self.adata, KEYS.X))

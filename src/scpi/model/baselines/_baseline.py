@@ -86,6 +86,7 @@ class Baseline(ScreenModel):
         n_contexts = len(self._contexts(self.adata)) if self.has_contexts else 1
         self.module.put(self._learn(splitter, n_contexts=n_contexts))
         self.trained_conditions_ = splitter.trained_conditions
+        self.trained_contexts_ = splitter.trained_contexts
         self.train_indices, self.validation_indices, self.test_indices = splitter.split.sets
         self.history_: dict[str, Any] = {}
         self.is_trained_ = True

@@ -14,7 +14,7 @@ from scpi._keys import Key
 from scpi._screen._checks import as_indices
 from scpi._sequence import as_list
 from scpi._slots import listed, result_params
-from scpi.model.base._constants import KEYS
+from scpi.model.base._constants import KEYS, UNSEEN
 from scpi.model.base._model_base import ModelBase
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.training._seed import resolve_seed
@@ -35,13 +35,6 @@ if TYPE_CHECKING:
     from scpi.model.conditions._rows import Floats, Predictor
 
 Transform = Literal["z"]
-_UNSEEN = {
-    (True, True): "unseen condition",
-    (True, False): "unseen perturbation",
-    (False, True): "unseen context",
-    (False, False): "unseen perturbation and context",
-}
-"""Status of an unmeasured condition, by whether its context and its perturbation are known from training."""
 
 
 @fill
@@ -348,7 +341,7 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
         trained = set(zip(context.tolist(), perturbation.tolist(), strict=True))
         known = np.isin(rows.context, context), np.isin(rows.perturbation, perturbation)
         pairs = zip(rows.context.tolist(), rows.perturbation.tolist(), *known, strict=True)
-        return ["trained" if (c, p) in trained else _UNSEEN[bool(kc), bool(kp)] for c, p, kc, kp in pairs]
+        return ["trained" if (c, p) in trained else UNSEEN[bool(kc), bool(kp)] for c, p, kc, kp in pairs]
 
 
 def _check_features(features: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -161,8 +161,8 @@ class DescribedMixin(Host):
         """Doses at which effects are the given fractions of the effects at ``dose``."""
         return weights * dose
 
-    def _status(self, label: str) -> str:
-        status = super()._status(label)
+    def _status(self, label: str, contexts: Sequence[str] = ()) -> str:
+        status = super()._status(label, contexts)
         names: Sequence[str] = [name for name in self.labelling.members(label) if self._stands_in(name)]
         if status in ("control", "trained") or not names:
             return status

@@ -103,6 +103,7 @@ class PerturbationGP(Baseline):
     ``obs["status"]`` states the basis of a prediction:
 
     - ``"trained"``, or ``"unseen combination"`` of trained perturbations;
+    - ``"unseen context"`` or ``"unseen condition"``: trained in other contexts only, as :meth:`predict` says;
     - ``"unseen"``: predicted from features;
     - ``"no features"``: an untrained member has no features, and the mean effect is used for it;
     - ``"no better than the mean"``: the features do not predict the training perturbations either.
@@ -456,8 +457,8 @@ class PerturbationGP(Baseline):
     def _is_known(self) -> NDArray[np.bool_]:
         return np.asarray(self.module.array("is_known") > 0)
 
-    def _status(self, label: str) -> str:
-        status = super()._status(label)
+    def _status(self, label: str, contexts: Sequence[str] = ()) -> str:
+        status = super()._status(label, contexts)
         if status in ("control", "trained"):
             return status
         members = np.flatnonzero(self.encode_perturbations([label])[0])

@@ -153,6 +153,8 @@ def test_a_perturbation_that_was_trained_elsewhere_is_not_trained_here(screen):
         for name in ("T1", "B1")
     ]
     assert status == ["trained", "no better than the mean"]
+    alone = model.predict(perturbation="A", context="B1", n_cells=1)
+    assert alone.obs["status"].tolist() == ["unseen context"]
 
 
 def test_predictions_that_are_no_change_have_no_confidence():

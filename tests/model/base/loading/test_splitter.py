@@ -177,6 +177,17 @@ def test_what_occurs_among_cells(screen, make_splitter):
     assert splitter.occurs(np.flatnonzero(labels == "A")).tolist() == [True] + [False] * 6
 
 
+def test_contexts_in_which_labels_were_trained(screen, make_splitter):
+    splitter = make_splitter(screen, setup={"context_key": "cell_type"}, held_out="C+D")
+    obs = screen.obs.iloc[splitter.train_idx]
+    labels = obs["perturbation"].replace({"B+A": "A+B"})
+    expected = {
+        label: sorted(obs["cell_type"][labels == label].unique()) for label in sorted(set(labels) - {"control"})
+    }
+    assert splitter.trained_contexts == expected and "C+D" not in expected
+    assert make_splitter(screen.copy()).trained_contexts == {}
+
+
 def test_cells_of_a_stratum_have_its_values_in_common(screen, make_splitter):
     splitter = make_splitter(screen, setup={"batch_key": "batch", "context_key": "cell_type"})
     both, context, neither = (

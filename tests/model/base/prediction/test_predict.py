@@ -19,6 +19,7 @@ class Toy(PredictionMixin, DrawnCellsMixin):
     labelling = Labelling(("control",), "+")
     control_, trained_conditions_, scale_, _reads_counts = "control", ["A", "A+B"], "counts", False
     registry = {"setup_args": {}}
+    has_contexts, trained_contexts_ = False, {}
 
     def __init__(self):
         x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 12.0], [7.0, 8.0]], dtype=np.float32)
@@ -120,6 +121,28 @@ def test_labels_are_named_once(toy, labels):
 )
 def test_status_by_the_training_data(toy, label, status):
     assert toy._status(label) == status
+
+
+@pytest.mark.parametrize(
+    ("label", "contexts", "status"),
+    [
+        ("A", ["T"], "trained"),
+        ("A", ["B", "T"], "trained"),
+        ("A+B", ["T"], "trained"),
+        ("A+B", ["B"], "unseen condition"),
+        ("A+B", ["T", "B"], "unseen condition"),
+        ("A", ["NK"], "unseen context"),
+        ("A", ["NK", "T"], "unseen context"),
+        ("C", ["NK"], "unseen"),
+        ("A+C", ["T"], "unseen combination"),
+        ("control", ["NK"], "control"),
+    ],
+)
+def test_status_in_a_context(toy, label, contexts, status):
+    toy.trained_contexts_ = {"A": ["B", "T"], "A+B": ["T"]}
+    assert toy._status(label, contexts) == status
+    toy.trained_contexts_ = {}
+    assert toy._status(label, contexts) == toy._status(label)
 
 
 def test_doses_that_are_the_same_are_one_number(toy):

@@ -65,6 +65,55 @@ def test_states_of_labels(model):
     assert predicted.obs["status"].tolist() == ["trained", "trained", "unseen combination", "control"]
 
 
+@pytest.fixture(scope="module")
+def in_contexts(make_screen, build):
+    """A model of A and B in T cells, and of A alone in B cells; NK cells are controls."""
+    adata = make_screen(conditions={"control": 60, "A": 40, "B": 20})
+    adata.obs["cell_type"] = np.where(np.arange(adata.n_obs) % 2, "T", "B")
+    is_new = (adata.obs["cell_type"] == "B") & (adata.obs["perturbation"] == "B")
+    adata = adata[~is_new].copy()
+    adata.obs.loc[adata.obs_names[adata.obs["perturbation"] == "control"][:20], "cell_type"] = "NK"
+    return build("Additive", adata, setup={"context_key": "cell_type"})
+
+
+def test_a_perturbation_is_trained_only_in_its_own_contexts(in_contexts, tmp_path):
+    adata, expected = in_contexts.adata, {"T": "trained", "B": "unseen condition", "NK": "unseen context"}
+    assert in_contexts.trained_contexts_ == {"A": ["B", "T"], "B": ["T"]}
+    in_contexts.save(tmp_path / "model")
+    for model in (in_contexts, type(in_contexts).load(tmp_path / "model", adata=adata.copy(), accelerator="cpu")):
+        for context, status in expected.items():
+            found = model.predict(perturbation=["A", "B"], context=context, n_cells=1, output="mean").obs["status"]
+            assert found.tolist() == ["unseen context" if context == "NK" else "trained", status]
+        # Without a context, each cell has its own
+        found = model.predict(perturbation="B", output="mean").obs
+        own = adata.obs["cell_type"].loc[found["source_cell"]]
+        assert found["status"].tolist() == own.map(expected).tolist() and own.nunique() == 3
+
+
+def test_a_model_that_was_saved_without_its_contexts_has_the_status_of_the_label(in_contexts, build, tmp_path):
+    old = build("Additive", in_contexts.adata.copy(), setup={"context_key": "cell_type"})
+    del old.trained_contexts_
+    old.save(tmp_path / "model")
+    assert "trained_contexts_" not in (tmp_path / "model" / "model.json").read_text(encoding="utf-8")
+    old = type(old).load(tmp_path / "model", adata=in_contexts.adata.copy(), accelerator="cpu")
+    found = old.predict(perturbation=["A", "B"], context="NK", n_cells=1, output="mean")
+    assert found.obs["status"].tolist() == ["trained", "trained"]
+
+
+def test_tables_of_conditions_have_the_status_in_their_contexts(in_contexts):
+    adata = in_contexts.adata.copy()
+    scpi.tl.predict_perturbation(adata, in_contexts, ["A", "B"])
+    table = adata.uns["predicted_change"]["conditions"].set_index(["perturbation", "context"])["status"]
+    assert table.loc["A"].to_dict() == {"B": "trained", "T": "trained", "NK": "unseen context"}
+    assert table.loc["B"].to_dict() == {"B": "unseen condition", "T": "trained", "NK": "unseen context"}
+    labels, types = adata.obs["perturbation"], adata.obs["cell_type"]
+    some = np.flatnonzero((labels == "control") | (types == "T"))
+    assert in_contexts.evaluate(indices=some, metrics=["pearson"])["status"].tolist() == ["trained", "trained"]
+    other = in_contexts.adata.copy()
+    other.obs.loc[other.obs_names[(labels == "B").to_numpy()][:4], "cell_type"] = "NK"
+    assert in_contexts.evaluate(other, metrics=["pearson"])["status"].tolist() == ["trained", "unseen context"]
+
+
 def test_a_perturbation_seen_in_combinations_only_is_unseen(make_screen, build):
     adata = make_screen(conditions={"control": 20, "A": 10, "A+B": 10})
     model = build("SENAVAE", adata, {"encoder": "mlp"})

@@ -122,7 +122,8 @@ class IntervalMixin(Host):
         """Intervals and confidence of predicted changes, conditions x genes."""
         level = check_level(interval)
         lower, upper, confidence = np.zeros_like(changes), np.zeros_like(changes), np.ones(len(labels))
-        status = np.array([self._status(label) for label in labels], dtype=object)
+        where = [] if context is None else [str(context)]
+        status = np.array([self._status(label, where) for label in labels], dtype=object)
         rows_of: dict[Kind, list[int]] = {}
         for row, label in enumerate(labels):
             if label != self.control_:
@@ -143,10 +144,11 @@ class IntervalMixin(Host):
         self, kind: Kind, labels: Sequence[str], contexts: Sequence[str | None], changes: NDArray[np.float64]
     ) -> NDArray[np.object_]:
         """Status of predicted changes of a kind; it marks those that are no better than the mean."""
-        alike, status = self._alike(kind), np.array([self._status(label) for label in labels], dtype=object)
+        asked = zip(labels, [[] if context is None else [str(context)] for context in contexts], strict=True)
+        alike, status = self._alike(kind), np.array([self._status(*one) for one in asked], dtype=object)
         is_new = status != "trained"
         if kind.over == "contexts":
-            # A condition that was trained in another context is new in this one
+            # Models that were saved before trained contexts were kept have the contexts of their calibration only
             is_new |= ~np.isin(np.array(contexts, dtype=str), alike.context)
         if not kind.is_mean:
             status[is_new & ~alike.left_out.is_better(changes)] = NO_BETTER

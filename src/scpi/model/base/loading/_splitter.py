@@ -181,6 +181,20 @@ class CellSplitter(pl.LightningDataModule):
         perturbed = self.train_idx[~self._is_control[self.train_idx]]
         return sorted({self._labels[code] for code in np.unique(self._codes[perturbed])})
 
+    @property
+    def trained_contexts(self) -> dict[str, list[str]]:
+        """Contexts of the training cells of each label that is not the control; empty without contexts."""
+        codes = self.registered(KEYS.CONTEXT)
+        if not self.has_conditions or codes is None:
+            return {}
+        names = [str(name) for name in self._manager.get_state_registry(KEYS.CONTEXT)["categorical_mapping"]]
+        perturbed = self.train_idx[~self._is_control[self.train_idx]]
+        pairs = np.unique(np.stack([self._codes[perturbed], codes[perturbed].astype(np.int64)], axis=1), axis=0)
+        found: dict[str, set[str]] = {}
+        for code, context in pairs:
+            found.setdefault(self._labels[code], set()).add(names[context])
+        return {label: sorted(found[label]) for label in sorted(found)}
+
     def training_cells_of(self, label: str) -> NDArray[np.int64]:
         """Training cells of one condition, at any dose."""
         codes = [code for code, name in enumerate(self._labels) if name == label]

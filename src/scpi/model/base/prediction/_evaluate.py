@@ -87,7 +87,8 @@ class EvaluationMixin(Host):
 
         Returns
         -------
-        Table with one row per perturbation: ``status``, ``n_cells`` and the metrics.
+        Table with one row per perturbation: ``status``, as in :meth:`predict` (not ``"trained"`` if the perturbation was
+        not trained in all contexts of the compared cells), ``n_cells`` and the metrics.
 
         Raises
         ------
@@ -127,10 +128,10 @@ class EvaluationMixin(Host):
             replace(one, **self._predict_measured(adata, label, members[label], start, source, generator))
             for label, one in zip(wanted, measured, strict=True)
         )
+        status = [self._status(label, self._contexts_of(adata, members[label])) for label in wanted]
         scores = [
-            {Key.obs.PERTURBATION: label, Key.obs.STATUS: self._status(label), Key.obs.N_CELLS: len(members[label])}
-            | row
-            for label, row in zip(wanted, score(predictions, chosen), strict=True)
+            {Key.obs.PERTURBATION: label, Key.obs.STATUS: known, Key.obs.N_CELLS: len(members[label])} | row
+            for label, known, row in zip(wanted, status, score(predictions, chosen), strict=True)
         ]
         return pd.DataFrame(scores).set_index(Key.obs.PERTURBATION)
 

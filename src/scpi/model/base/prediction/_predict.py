@@ -15,6 +15,7 @@ from scpi._rng import as_generator
 from scpi._screen._composition import members_alone
 from scpi._screen._conditions import Condition, member_doses
 from scpi._sequence import as_list
+from scpi.model.base._constants import UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,6 +55,8 @@ class PredictionMixin(Host):
     """The prediction hook, which every model and baseline uses."""
 
     trained_conditions_: list[str]
+    trained_contexts_: dict[str, list[str]]
+    """Contexts in which each label was trained. Empty without contexts, and in models that were saved before it was kept."""
 
     def predict(
         self,
@@ -118,8 +121,10 @@ class PredictionMixin(Host):
         `.obs['source_cell']`
             Name of the control cell from which the prediction started.
         `.obs['status']`
-            ``"trained"``, ``"unseen combination"``, ``"unseen"`` (a known perturbation without training cells) or
-            ``"control"``.
+            How the perturbation, in the context of the cell, relates to the training cells: ``"trained"``; trained in
+            other contexts only (``"unseen context"`` if no perturbation was trained in this one, otherwise
+            ``"unseen condition"``); trained in none (``"unseen combination"``, or ``"unseen"`` for a single
+            perturbation); or ``"control"``.
         `.obs['predicted_output']`
             Content of ``X`` (``output``).
         `.layers['lower']`, `.layers['upper']`
@@ -193,13 +198,24 @@ class PredictionMixin(Host):
         """Doses of the single perturbations in each member of a label, (n_members, n_perturbations)."""
         return members_alone(self.encode_perturbations([label], None if dose is None else [dose])[0])
 
-    def _status(self, label: str) -> str:
-        """Status of a label relative to the training data."""
+    def _status(self, label: str, contexts: Sequence[str] = ()) -> str:
+        """Status of a label in all of the given contexts, relative to the training data."""
         if label == self.control_:
             return "control"
-        if label in self.trained_conditions_:
+        if label not in self.trained_conditions_:
+            return "unseen combination" if self.labelling.is_combination(label) else "unseen"
+        new = set(contexts) - set(self.trained_contexts_.get(label, contexts))
+        if not new:
             return "trained"
-        return "unseen combination" if self.labelling.is_combination(label) else "unseen"
+        return UNSEEN[new <= {name for known in self.trained_contexts_.values() for name in known}, True]
+
+    def _status_of_cells(self, adata: AnnData | MuData, label: str, cells: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Status of a label in the context of each cell that a prediction starts from."""
+        if not self.has_contexts:
+            return np.full(len(cells), self._status(label), dtype=object)
+        codes, place = np.unique(self._context_codes(adata)[cells], return_inverse=True)
+        names = self._contexts(adata)[codes].astype(str)
+        return np.array([self._status(label, [name]) for name in names], dtype=object)[place]
 
     def _assemble(
         self,
@@ -220,7 +236,9 @@ class PredictionMixin(Host):
             {
                 Key.obs.PERTURBATION: pd.Categorical(np.repeat(labels, sizes), categories=list(labels)),
                 Key.obs.SOURCE_CELL: names,
-                Key.obs.STATUS: pd.Categorical(np.repeat([self._status(label) for label in labels], sizes)),
+                Key.obs.STATUS: pd.Categorical(
+                    np.concatenate([self._status_of_cells(adata, *one) for one in zip(labels, chosen, strict=True)])
+                ),
             }
         )
         if context is not None:

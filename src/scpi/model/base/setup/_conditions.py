@@ -156,6 +156,12 @@ class ConditionsMixin(Host):
         """Names of the contexts of registered data."""
         return np.asarray(self._state_of(adata, KEYS.CONTEXT).categorical_mapping)
 
+    def _contexts_of(self, adata: AnnData | MuData, cells: NDArray[np.int64]) -> list[str]:
+        """Names of the contexts of the given cells; empty without registered contexts."""
+        if not self.has_contexts:
+            return []
+        return [str(name) for name in self._contexts(adata)[np.unique(self._context_codes(adata)[cells])]]
+
     def _known_contexts(self) -> list[str]:
         """Names of the contexts of the setup data."""
         state = self.registry["field_registries"][KEYS.CONTEXT]["state_registry"]

@@ -44,6 +44,7 @@ class NetworkTrainingMixin(Host):
     _training_plan_cls: type[pl.LightningModule] = FusedTrainingPlan
 
     trained_conditions_: list[str]
+    trained_contexts_: dict[str, list[str]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -139,6 +140,7 @@ class NetworkTrainingMixin(Host):
         self._check_weights()
         if isinstance(splitter, CellSplitter) and splitter.has_conditions:
             self.trained_conditions_ = splitter.trained_conditions
+            self.trained_contexts_ = splitter.trained_contexts
 
     def _check_weights(self) -> None:
         """Reject a network whose training diverged: it would silently predict NaN."""
