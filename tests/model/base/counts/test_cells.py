@@ -63,3 +63,14 @@ def test_the_given_matrix_is_not_changed():
     before = given.copy()
     Cells.of_logs(given)
     assert given.nnz == before.nnz and (given.data == before.data).all()
+
+
+def test_cells_have_no_more_counts_than_their_depth_allows():
+    cells = Cells.of_counts(COUNTS, LOGS)
+    np.testing.assert_allclose(cells.scaled_total, [1e4, 1e4, 0.0, 1e4], rtol=1e-6)
+    assert cells.largest_totals(1e4).tolist() == [4, 3, 0, 10]
+    # Of genes that are a part of those that cells were scaled over, a cell may have more than it had
+    part = Cells.of_counts(COUNTS[:, :2], LOGS[:, :2])
+    np.testing.assert_allclose(part.scaled_total, [2500.0, 1e4, 0.0, 1000.0], rtol=1e-6)
+    assert part.largest_totals(1e4).tolist() == [4, 3, 0, 10]
+    assert part.largest_totals(2000.0).tolist() == [1, 3, 0, 2]

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import sparse, stats
 
-from scpi.model.base.counts._draws import add, thin
+from scpi.model.base.counts._draws import add, thin, within_totals
 
 
 def thinned(counts, kept, *, seed=0):
@@ -42,6 +42,23 @@ class TestThin:
 
     def test_nothing_is_made_of_nothing(self):
         assert thinned([], 0.5).shape == (0,)
+
+
+class TestWithinTotals:
+    counts = np.array([[90.0, 10.0, 0.0], [3.0, 1.0, 1.0], [0.0, 0.0, 0.0]], dtype=np.float32)
+
+    def test_cells_with_too_many_counts_have_the_largest_total(self):
+        matrix = sparse.csr_matrix(self.counts)
+        found = within_totals(matrix, np.array([20, 5, 0]), np.random.default_rng(0)).toarray()
+        assert found.sum(axis=1).tolist() == [20, 5, 0] and found.dtype == np.float32
+        assert found[1].tolist() == [3, 1, 1] and (found <= self.counts).all()
+        np.testing.assert_array_equal(matrix.toarray(), self.counts)
+
+    def test_the_counts_are_hypergeometric(self):
+        matrix = sparse.csr_matrix(np.repeat(self.counts[:1], 5000, axis=0))
+        found = within_totals(matrix, np.full(5000, 20), np.random.default_rng(0)).toarray()[:, 0].astype(int)
+        observed = np.bincount(found, minlength=21) / 5000
+        np.testing.assert_allclose(observed, stats.hypergeom.pmf(np.arange(21), 100, 90, 20), atol=0.02)
 
 
 class TestAdd:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pytest
 
@@ -58,6 +59,35 @@ def test_a_dose_beyond_those_measured_is_predicted_with_a_warning(make_screen, b
         assert seen[0].filename == __file__
     for dose in (0.0, 0.5, 0.75, 1.0):
         model.predict(perturbation="A", dose=dose, n_cells=2, output="mean")
+
+
+@pytest.mark.parametrize("n_genes", [12, 11])
+def test_no_cell_has_more_counts_than_its_depth(build, n_genes):
+    """The first gene rises by 5 in the logarithm, which gives cells several times their depth."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.gamma(2.0, 5.0, size=(120, 12))).astype(np.float32)
+    logs = np.log1p(counts / counts.sum(1, keepdims=True) * 1e3)
+    logs[60:, 0] += 5.0
+    adata = ad.AnnData(logs[:, :n_genes].copy(), obs={"perturbation": np.repeat(["control", "A"], 60)})
+    adata.obs_names, adata.layers["counts"] = [f"c{i}" for i in range(120)], counts[:, :n_genes].copy()
+    model = build("MeanDelta", adata)
+    controls = np.flatnonzero(adata.obs["perturbation"] == "control")
+    predicted = model.predict(perturbation="A", output="counts")
+    values, start = predicted.X.toarray(), counts[controls, :n_genes]
+    scaled = start.sum(1) / counts[controls].sum(1)
+    depth = counts[controls].sum(1) if n_genes == 12 else np.rint(counts[controls].sum(1) * scaled.max())
+    np.testing.assert_array_less(values.sum(1), depth + 1)
+    np.testing.assert_array_less(0.9 * depth, values.sum(1))
+    assert np.median(values[:, 0] / values.sum(1)) > 0.8
+    # The other genes keep their proportions
+    ratio = values[:, 1:].sum(0) / start[:, 1:].sum(0)
+    np.testing.assert_allclose(ratio, ratio.mean(), rtol=0.5)
+    logarithms = model.predict(perturbation="A")
+    np.testing.assert_array_equal(logarithms.layers["counts"].toarray(), values)
+    change = np.asarray(logarithms.X.mean(0)).ravel() - logs[controls, :n_genes].mean(0)
+    np.testing.assert_allclose(change[0], logs[60:, 0].mean() - logs[:60, 0].mean(), atol=0.1)
+    same = model.predict(perturbation="control", output="counts")
+    np.testing.assert_array_equal(same.X.toarray(), start)
 
 
 def test_states_of_labels(model):

@@ -102,6 +102,16 @@ class Cells:
         return np.asarray(self.counts.sum(0)).ravel() / (depth if depth > 0 else 1.0)
 
     @cached_property
+    def scaled_total(self) -> Floats:
+        """Sum of what the counts of each cell are worth, (n_cells,); cells scaled over these genes have all the same."""
+        return np.bincount(self.counts.indices, weights=self.units * self.counts.data, minlength=self.counts.shape[0])
+
+    def largest_totals(self, scaled_total: float) -> NDArray[np.int64]:
+        """Largest total count of each cell whose scaled total is at most the given one, or that of the cell."""
+        scaled = np.maximum(self.scaled_total, scaled_total)
+        return np.rint(np.divide(scaled, self.unit, out=np.zeros(len(scaled)), where=self.unit > 0)).astype(np.int64)
+
+    @cached_property
     def classes(self) -> Classes:
         """Classes of the cells that have a depth."""
         n_genes = self.counts.shape[1]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
     Floats = NDArray[np.float64]
 
@@ -72,6 +73,18 @@ def add(mean: Floats, size: Floats, rng: np.random.Generator) -> Floats:
         lambda left: stats.nbinom.ppf(quantile[left], size[left], 1.0 - q[left]),
     )
     return result
+
+
+def within_totals(counts: sparse.csr_matrix, largest: NDArray[np.int64], rng: np.random.Generator) -> sparse.csr_matrix:
+    """Counts of which cells with more than the largest total keep as many, drawn without replacement."""
+    counts = counts.copy()
+    totals = np.rint(np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()).astype(np.int64)
+    for cell in np.flatnonzero(totals > largest):
+        own = slice(counts.indptr[cell], counts.indptr[cell + 1])
+        whole = counts.data[own].astype(np.int64)
+        counts.data[own] = rng.multivariate_hypergeometric(whole, largest[cell], method="marginals")
+    counts.eliminate_zeros()
+    return counts
 
 
 def _spread_within(groups: NDArray[np.intp], rng: np.random.Generator) -> Floats:

@@ -19,6 +19,7 @@ from scpi._warn import warn_user
 from scpi.de import estimate_overdispersion
 from scpi.model.base.counts._cells import Cells, parts_of
 from scpi.model.base.counts._change import changed_cells
+from scpi.model.base.counts._draws import within_totals
 from scpi.model.base.counts._match import match_means
 from scpi.model.base.counts._output import choose_output
 
@@ -64,6 +65,8 @@ class Source:
     """Counts of all cells, if they are known and not the registered expression, else ``None``."""
     theta: NDArray[np.float64]
     """Inverse overdispersion of each gene in the cells from which predictions start."""
+    scaled_total: float = np.inf
+    """Largest total of the scaled counts of a cell: nearly the depth to which cells were scaled, or just that."""
     last: Start | None = None
     """The cells of the last prediction, which the next one usually reuses."""
 
@@ -112,7 +115,8 @@ class DrawnCellsMixin(Host):
             return None
         measured = self._measured_cells(adata, some, counts)
         strata = np.unique(self._stratum_codes(adata)[some], return_inverse=True)[1]
-        return Source(output, counts, _inverse_overdispersion(measured, strata))
+        scaled_total = float(measured.scaled_total.max(initial=0.0))
+        return Source(output, counts, _inverse_overdispersion(measured, strata), scaled_total)
 
     def _measured_cells(self, adata: AnnData | MuData, cells: NDArray[np.int64], counts: Any) -> Cells:
         """Counts of cells: registered, known, or inferred from log-normalised expression."""
@@ -133,7 +137,7 @@ class DrawnCellsMixin(Host):
         if source is None:
             return self._predict_cells(asked), None
         start = self._started_from(asked.adata, asked.cells, source)
-        return self._as_asked(self._draw_counts(asked, start, source.theta), start.cells, source)
+        return self._as_asked(self._draw_counts(asked, start, source.theta), start.cells, source, rng=asked.rng)
 
     def _drawn_with_means(
         self,
@@ -151,14 +155,19 @@ class DrawnCellsMixin(Host):
         if source is None:
             return stack_rows(expected, len(cells)), None
         start = self._started_from(adata, cells, source)
-        return self._as_asked(_with_means(start, expected, source.theta, rng=rng), start.cells, source)
+        return self._as_asked(_with_means(start, expected, source.theta, rng=rng), start.cells, source, rng=rng)
 
-    def _as_asked(self, counts: sparse.csr_matrix, measured: Cells, source: Source) -> tuple[Any, Any]:
-        if source.output == "counts":
-            return counts, None
+    def _as_asked(
+        self, counts: sparse.csr_matrix, measured: Cells, source: Source, *, rng: np.random.Generator
+    ) -> tuple[Any, Any]:
         if measured.is_linear:
-            return self._to_log_scale(counts), counts
-        return measured.logs(counts), None if source.counts is None else counts
+            # The depth of these cells is part of what the model predicts
+            return (counts, None) if source.output == "counts" else (self._to_log_scale(counts), counts)
+        logs = measured.logs(counts) if source.output == "log" else None
+        if source.counts is None:
+            return logs, None
+        counts = within_totals(counts, measured.largest_totals(source.scaled_total), rng)
+        return (counts, None) if logs is None else (logs, counts)
 
     def _measured_as(self, adata: AnnData | MuData, cells: NDArray[np.int64], source: Source | None) -> Any:
         """Measured cells on the scale of the sampled output, or of the means."""

@@ -81,6 +81,12 @@ class PredictionMixin(Host):
         model predicts; a model of counts gives a factor for each cell instead. If only log-normalised expression is
         known, the smallest value of a cell is assumed to be one count.
 
+        A change that is added to logarithms can give a cell more expression than it was scaled to. Logarithms keep the
+        predicted mean, and can exceed what the depth of a cell allows. Counts beside log-normalised expression cannot:
+        cells with more than their depth keep as many as that, drawn at random. The depth is the total count of the
+        control cell. If the genes are a part of those that cells were scaled over, it is that of a control cell with the
+        largest fraction of its counts in them.
+
         Parameters
         ----------
         adata
