@@ -249,7 +249,7 @@ def test_nothing_changes_under_a_cell_s_own_covariates(model, adata):
 
 
 def test_tests_of_generated_cells(model):
-    rows = [(d, c, 1.0, 60, 200.0) for d in ("d1", "d2", "d3") for c in ("A", "B")]
+    rows = [(d, c, 1.0, 40, 300.0) for d in ("d1", "d2", "d3") for c in ("A", "B")]
     wells = pd.DataFrame(rows, columns=["donor", "compound", "dose", "n_cells", "library"])
     tested = model.generate_de(
         wells, "compound", reference="A", sample_key="donor", covariates="donor", n_draws=3, filter_genes=False
@@ -259,6 +259,22 @@ def test_tests_of_generated_cells(model):
     assert tested.uns["limma"]["pvals"]["B"][0] < 0.02
     named = model.generate_de(wells, "compound", reference="A", sample_key="donor", n_draws=2, key_added="x")
     assert set(named.uns) == {"x"}
+
+
+def test_tests_say_which_groups_are_the_word_of_the_model(model):
+    rows = [(d, c, 1.0, n, 200.0) for d in ("d1", "d2", "d3") for c, n in (("A", 40), ("C", 41))]
+    wells = pd.DataFrame(rows, columns=["donor", "compound", "dose", "n_cells", "library"])
+    asked = {"groupby": "compound", "reference": "A", "sample_key": "donor", "n_draws": 2}
+    with pytest.warns(UserWarning) as said:
+        model.generate_de(wells, **asked)
+    assert len(said) == 2
+    assert "of 3 of 6 groups, such as 41 of 'd1, C'" in str(said[0].message) and "at most 40" in str(said[0].message)
+    assert "3 of 6 groups of the plan were not measured: 'd1, C', 'd2, C', 'd3, C'." in str(said[1].message)
+    # Of the 40 cells of each group, some are validation cells
+    model.train_indices, model.validation_indices = np.arange(20, 240), np.arange(20)
+    with pytest.warns(UserWarning, match="3 of 6 groups of the plan were not measured") as said:
+        model.generate_de(wells.assign(n_cells=40), **asked)
+    assert len(said) == 1
 
 
 def test_samples_that_the_model_does_not_know_are_no_replicates(model):

@@ -85,7 +85,7 @@ def test_no_cell_has_more_counts_than_its_depth(build, n_genes):
     logarithms = model.predict(perturbation="A")
     np.testing.assert_array_equal(logarithms.layers["counts"].toarray(), values)
     change = np.asarray(logarithms.X.mean(0)).ravel() - logs[controls, :n_genes].mean(0)
-    np.testing.assert_allclose(change[0], logs[60:, 0].mean() - logs[:60, 0].mean(), atol=0.1)
+    np.testing.assert_allclose(change[0], logs[60:, 0].mean() - logs[:60, 0].mean(), atol=0.2)
     same = model.predict(perturbation="control", output="counts")
     np.testing.assert_array_equal(same.X.toarray(), start)
 

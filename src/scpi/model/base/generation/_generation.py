@@ -18,6 +18,7 @@ from scpi._screen._matrix import dense_rows, stack_rows
 from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.model.base.counts._change import changed_counts, expected_counts
+from scpi.model.base.generation._measured import count_measured, warn_of_evidence
 from scpi.model.base.generation._plan import read_plan
 from scpi.model.base.generation._pooled import pooled_tests
 from scpi.model.base.generation._sources import draw_sources, explained_order
@@ -300,7 +301,8 @@ class Generation:
         Cells are generated ``n_draws`` times, aggregated to pseudobulks per sample, and tested by
         :func:`scpi.de.limma`. :func:`scpi.de.pool_draws` pools the tests. It includes the variance between draws, and
         uses the noise of a draw as that of the measured cells on which the model was trained. This holds up to the
-        number of measured cells, for which pooled tests are conservative: generating more cells does not add evidence.
+        number of measured cells, for which pooled tests are conservative: generating more cells does not add evidence,
+        and makes p-values too small. The p-values of groups that were never measured are statements about the model.
 
         Parameters
         ----------
@@ -338,6 +340,12 @@ class Generation:
         ValueError
             If there are fewer than two draws, the samples are unknown to the model, or as :meth:`generate` and
             :func:`scpi.de.limma`.
+
+        Warns
+        -----
+        UserWarning
+            If the plan asks for more cells of a group than were measured, in the training and validation cells (for
+            groups without any: than of any group of the sample), or if it has groups that were never measured.
         """
         key_added = Key.uns.LIMMA if key_added is None else key_added
         self._check_options(output="counts", latent=latent)
@@ -354,8 +362,27 @@ class Generation:
         def draw() -> AnnData:
             return self.generate(plan, latent=latent, match=match, rng=generator)
 
+        self._check_evidence(plan, as_list(sample_key))
         comparison = {"reference": reference, "groups": groups, **limma_kwargs}
         return pooled_tests(draw, n_draws, groupby, as_list(sample_key), min_cells, comparison, key_added=key_added)
+
+    def _check_evidence(self, plan: pd.DataFrame, sample_key: Sequence[str]) -> None:
+        """Warn about groups of a plan of which fewer cells were measured than it asks for, or none."""
+        known, adata = self._covariates(), self._validated(None)
+        groups, seen = read_plan(plan, known), self._training_cells(adata)
+        validation = getattr(self._generator, "validation_indices", None)
+        if validation is not None and len(seen) < adata.n_obs:
+            seen = np.union1d(seen, validation)
+        cells = self._covariates_of(adata, seen)
+        samples = [column for column, name in enumerate(known.categories) if name in sample_key]
+        found = count_measured(
+            self._kind_of_cells(groups.covariates), groups.sizes, self._kind_of_cells(cells), samples
+        )
+        warn_of_evidence(found, [", ".join(row) for row in plan[known.text].astype(str).to_numpy()])
+
+    def _kind_of_cells(self, covariates: Encoded) -> NDArray[np.int64]:
+        """Codes in which cells of one group agree, the categorical covariates first."""
+        return covariates.codes
 
     def _check_options(self, *, output: str, latent: str = "posterior") -> None:
         for name, value, allowed in (

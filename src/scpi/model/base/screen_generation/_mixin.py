@@ -100,6 +100,9 @@ class ScreenGenerationMixin(Host):
             check_dose=self._check_dose,
         )
 
+    def _kind_of_cells(self, covariates: Encoded) -> NDArray[np.int64]:
+        return np.column_stack([covariates.codes, covariates.values > 0]).astype(np.int64)
+
     def _keys_of_categories(self) -> list[str]:
         keys = [KEYS.CONTEXT] if self.has_contexts else []
         return [*keys, KEYS.BATCH] if self._reads_batch else keys
