@@ -244,6 +244,56 @@ def test_bad_options_are_explained(predicted, real, kwargs, error, message):
     assert list(predicted.varm) == []
 
 
+@pytest.mark.parametrize("which", ["adata", "real"])
+def test_counts_are_not_taken_for_logarithms(predicted, real, which):
+    wrong = {"adata": predicted, "real": real}[which]
+    wrong.X = np.rint(np.exp(wrong.X))
+    message = rf"`{which}.X` holds whole numbers only, up to .* raw counts, but log-normalised expression is needed"
+    with pytest.raises(ValueError, match=message):
+        scpi.tl.score_prediction(predicted, real)
+    assert list(predicted.varm) == [] and "scores" not in predicted.uns["prediction"]
+    if which == "real":
+        real.layers["counts"], real.X = real.X, np.log1p(real.X)
+        with pytest.raises(ValueError, match=r"`real.layers\['counts'\]` holds whole numbers only"):
+            scpi.tl.score_prediction(predicted, real, layer="counts")
+
+
+def test_the_setup_of_the_model_is_found(predicted, real, tmp_path):
+    expected = scpi.tl.score_prediction(predicted, real, copy=True).uns["prediction"]["scores"]
+    real.obs["gene"] = real.obs.pop("perturbation").replace({"control": "NTC"})
+    for found in ({}, {"perturbation_key": "gene", "control": "NTC"}):
+        again = predicted.copy()
+        if not found:
+            again.uns["prediction"] |= {"perturbation_key": "gene", "control": ["NTC", "safe"]}
+            again.write_h5ad(tmp_path / "a.h5ad")
+            again = ad.read_h5ad(tmp_path / "a.h5ad")
+        scpi.tl.score_prediction(again, real, **found)
+        stored = again.uns["prediction"]
+        pd.testing.assert_frame_equal(stored["scores"], expected)
+        assert stored["score_params"]["perturbation_key"] == "gene"
+    # Cells under other names than those of the setup
+    real.obs["perturbation"] = real.obs.pop("gene")
+    again.uns["prediction"]["perturbation_key"] = "gene"
+    scpi.tl.score_prediction(again, real, control="NTC")
+    pd.testing.assert_frame_equal(again.uns["prediction"]["scores"], expected)
+
+
+def test_generated_cells_are_scored_after_normalisation(predicted, real):
+    del predicted.uns["prediction"]
+    predicted.obs["compound"] = predicted.obs.pop("perturbation")
+    with pytest.raises(KeyError, match=r"has no column 'perturbation', only 'status', 'compound'.*`perturbation_key=`"):
+        scpi.tl.score_prediction(predicted, real)
+    real.obs["compound"] = real.obs.pop("perturbation")
+    scpi.tl.score_prediction(predicted, real, perturbation_key="compound", reference_cells="all")
+    made = (predicted.obs["compound"] == "A").to_numpy()
+    control = (real.obs["compound"] == "control").to_numpy()
+    np.testing.assert_allclose(
+        predicted.varm["change_predicted"][:, 0],
+        predicted.X[made].mean(0, dtype=float) - real.X[control].mean(0, dtype=float),
+        rtol=1e-6,
+    )
+
+
 def test_bad_data_are_explained(predicted, real):
     with pytest.raises(ValueError, match="lacks 2 of the 12 predicted genes: 'g0', 'g5'"):
         scpi.tl.score_prediction(predicted, real[:, [g for g in GENES if g not in {"g0", "g5"}]])

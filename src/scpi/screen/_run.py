@@ -462,11 +462,10 @@ def _predict(
     predicted = model.predict(
         perturbation=wanted, n_cells=min(n_cells, len(controls)), indices=controls, output="log", rng=seed
     )
-    real = adata.copy()
-    real.obs[Key.obs.PERTURBATION] = adata.obs[setup["perturbation_key"]]
     tl.score_prediction(
         predicted,
-        real,
+        adata,
+        perturbation_key=setup["perturbation_key"],
         control=setup["control"],
         reference_cells=split.reference,
         train_cells=np.union1d(split.train, split.validation),

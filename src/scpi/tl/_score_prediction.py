@@ -17,7 +17,7 @@ from scpi._scoring._prediction import Prediction
 from scpi._scoring._score import score
 from scpi._scoring._targets import find_targets
 from scpi._scoring._training_cells import components_of, others_of, perturbed_mean_of
-from scpi._screen._checks import as_indices
+from scpi._screen._checks import as_indices, check_expression
 from scpi._screen._chosen_rows import choose_rows
 from scpi._screen._labels import Labelling
 from scpi._screen._matrix import as_matrix, stored_values
@@ -42,8 +42,8 @@ def score_prediction(
     adata: AnnData,
     real: AnnData | MuData,
     *,
-    perturbation_key: str = Key.obs.PERTURBATION,
-    control: Control | Sequence[Control] = "control",
+    perturbation_key: str | None = None,
+    control: Control | Sequence[Control] | None = None,
     layer: str | None = None,
     reference_cells: ReferenceCells | ArrayLike = "apart",
     train_cells: ArrayLike | None = None,
@@ -63,19 +63,25 @@ def score_prediction(
     scores are stored with those of a prediction of no change, and with the ceiling set by measurement noise. For a fair
     evaluation, give real cells of the predicted context that the model was not trained on.
 
+    A prediction that started from cells outside `real`, such as controls of another tool or generated cells, is scored
+    against the mean of other controls. Their noise is part of its change, so that it scores lower than the same
+    prediction made from cells of `real`: compare tools on the same controls.
+
     Parameters
     ----------
     adata
-        Predicted cells x genes, as returned by `predict` of a model. `adata.obs["source_cell"]` has the control cell
+        Predicted cells x genes, as returned by `predict` of a model, or those of `generate` after normalisation. `adata.obs["source_cell"]` has the control cell
         from which each started. If it is missing, or these cells are not in `real`, the mean of the control cells is
         `adata.uns["prediction"]["control_mean"]`, or else that of the real control cells.
     real
-        Real cells, with at least the genes of the prediction, on the same scale.
+        Real cells, with at least the genes of the prediction, on the same scale: log-normalised, or changes.
     perturbation_key
-        Column of `obs` with the perturbation, in both. Labels are read as in the models: the order within a combination
-        does not matter, and "A" combined with the control is "A".
+        Column of `obs` with the perturbation, in both, or of `real` alone if the prediction has the column
+        `"perturbation"`. If `None`, that of the setup of the model, which `adata.uns["prediction"]` records, otherwise
+        `"perturbation"`. Labels are read as in the models: the order within a combination does not matter, and "A"
+        combined with the control is "A".
     control
-        Label or labels of the control cells in `real`.
+        Label or labels of the control cells in `real`. If `None`, those of the setup of the model, or `"control"`.
     layer
         Entry of `layers` of `real` to compare with; its `X` if `None`.
     reference_cells
@@ -118,15 +124,20 @@ def score_prediction(
     KeyError
         If a column or layer does not exist.
     ValueError
-        If no perturbation has both kinds of cells, `real` lacks genes or control cells, a metric is unknown, or a
-        value is not finite.
+        If no perturbation has both kinds of cells, `real` lacks genes or control cells, a metric is unknown, a value is
+        not finite, or raw counts are given.
     """
     predicted, measured = View.of(adata), View.of(real, mod, layer)
     chosen = check_metrics(metrics)
     check_conventions(n_cells, n_components)
     read = _real_values(adata, measured)
+    recorded = adata.uns.get(Key.uns.PREDICTION, {})
+    if perturbation_key is None:
+        perturbation_key = _recorded_key(recorded, measured)
+    if control is None:
+        control = list(recorded.get("control", ["control"]))
     labelling = Labelling.of(control, delimiter)
-    predicted_labels = _labels(predicted.labels(perturbation_key), labelling)
+    predicted_labels = _labels(predicted.labels(_predicted_key(adata, perturbation_key)), labelling)
     real_labels = _labels(measured.labels(perturbation_key), labelling)
     perturbations = [label for label in dict.fromkeys(predicted_labels) if label and label != labelling.control]
     train = as_indices(train_cells, len(real_labels))
@@ -144,8 +155,12 @@ def score_prediction(
     generator = as_generator(rng)
     controls = _find_controls(adata, measured.adata.obs_names, real_labels, labelling, reference_cells, generator)
     perturbed = train[~np.isin(real_labels[train], ["", labelling.control])]
+    reference = read(controls.reference)
+    # Scores of logarithms mean nothing for counts, which overflow where they are taken for logarithms
+    for values, what in ((predicted.source, "adata.X"), (reference, _name_of_real(layer))):
+        check_expression(values, logs=True, signed=True, what=what)
     shared: dict[str, Any] = {
-        "reference": read(controls.reference),
+        "reference": reference,
         "perturbed_mean": perturbed_mean_of(
             read, perturbed, np.unique(real_labels[perturbed], return_inverse=True)[1], chosen
         ),
@@ -194,6 +209,28 @@ def score_prediction(
     target.varm[Key.varm.CHANGE_REAL], target.varm[Key.varm.CHANGE_PREDICTED] = changes
     target.uns[Key.uns.PREDICTION] = stored
     return target if copy else None
+
+
+def _recorded_key(recorded: Mapping[str, Any], real: View) -> str:
+    """Column of the perturbations of the model, if real cells have it."""
+    key = recorded.get("perturbation_key")
+    return str(key) if key in real.adata.obs or key in real.data.obs else Key.obs.PERTURBATION
+
+
+def _predicted_key(adata: AnnData, key: str) -> str:
+    """Column with the perturbations of predicted cells."""
+    for name in (key, Key.obs.PERTURBATION):
+        if name in adata.obs:
+            return name
+    msg = (
+        f"`adata.obs` has no column {key!r}, only {listed(adata.obs)}: name that with the perturbations "
+        "(`perturbation_key=`), and the label of their control (`control=`)."
+    )
+    raise KeyError(msg)
+
+
+def _name_of_real(layer: str | None) -> str:
+    return "real.X" if layer is None else f"real.layers[{layer!r}]"
 
 
 class _Controls(NamedTuple):

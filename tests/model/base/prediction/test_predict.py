@@ -42,6 +42,9 @@ class Toy(PredictionMixin, DrawnCellsMixin):
 
     _rows = _expression
 
+    def _setup_of_labels(self):
+        return {"perturbation_key": "label", "control": ["control"]}
+
     def canonical(self, label):
         return self.labelling.canonical(label)
 

@@ -90,6 +90,17 @@ def test_no_cell_has_more_counts_than_its_depth(build, n_genes):
     np.testing.assert_array_equal(same.X.toarray(), start)
 
 
+def test_a_prediction_names_its_setup(make_screen, build):
+    adata = make_screen()
+    adata.X = np.log1p(adata.X.toarray())
+    adata.obs["gene"] = adata.obs.pop("perturbation").astype(str).replace({"control": "NTC"})
+    model = build("Additive", adata, setup={"perturbation_key": "gene", "control": "NTC"})
+    made = model.predict(perturbation=["A", "A+B"])
+    assert made.uns["prediction"]["perturbation_key"] == "gene" and made.uns["prediction"]["control"] == ["NTC"]
+    scpi.tl.score_prediction(made, adata)
+    assert made.uns["prediction"]["scores"]["n_real"].min() > 0
+
+
 def test_states_of_labels(model):
     predicted = model.predict(perturbation=["A", "A+B", "B+D", "control"], n_cells=1, output="mean")
     assert predicted.obs["status"].tolist() == ["trained", "trained", "unseen combination", "control"]

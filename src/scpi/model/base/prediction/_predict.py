@@ -142,8 +142,8 @@ class PredictionMixin(Host):
         `.obs['context']`, `.obs['dose']`
             Context and dose, if they are registered.
         `.uns['prediction']`
-            Name of the model, its parameters, the content of ``X`` (``output``), and the mean of the control cells on
-            its scale.
+            Name of the model, its parameters, the content of ``X`` (``output``), ``perturbation_key`` and ``control`` of
+            the setup, and the mean of the control cells on the scale of ``X``.
 
         Raises
         ------
@@ -282,6 +282,7 @@ class PredictionMixin(Host):
             "model": type(self).__name__,
             "params": params,
             "output": output,
+            **self._setup_of_labels(),
             Key.uns.CONTROL_MEAN: np.asarray(mean, dtype=np.float32),
         }
         return predicted

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from scpi._keys import Key
 from scpi._screen._composition import members_alone
 from scpi._screen._matrix import sums
 from scpi.model.base._constants import KEYS
@@ -20,6 +21,7 @@ from scpi.model.base.screen_generation._covariates import ScreenCovariates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
     from numpy.typing import NDArray
@@ -99,6 +101,13 @@ class ScreenGenerationMixin(Host):
             labelling=self.labelling,
             check_dose=self._check_dose,
         )
+
+    def _as_generated(
+        self, adata: AnnData | MuData, x: Any, obs: pd.DataFrame, output: str, params: dict[str, Any]
+    ) -> AnnData:
+        made = super()._as_generated(adata, x, obs, output, params)
+        made.uns[Key.uns.PREDICTION] |= self._setup_of_labels()
+        return made
 
     def _kind_of_cells(self, covariates: Encoded) -> NDArray[np.int64]:
         return np.column_stack([covariates.codes, covariates.values > 0]).astype(np.int64)

@@ -43,6 +43,13 @@ class ConditionsMixin(Host):
         state = self._perturbation_state()
         return Labelling(tuple(state["controls"]), state["delimiter"])
 
+    def _setup_of_labels(self) -> dict[str, Any]:
+        """Column of the labels of measured cells, and the labels of the control, as a prediction records them."""
+        return {
+            "perturbation_key": self.registry["setup_args"]["perturbation_key"],
+            "control": list(self._perturbation_state()["controls"]),
+        }
+
     def encode_perturbations(
         self, labels: Sequence[str], doses: Sequence[Dose | Sequence[float] | None] | None = None
     ) -> NDArray[np.float32]:
