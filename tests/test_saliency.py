@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scpi._saliency import find_units, has_non_negative_units, read_saliency
+from scpi._saliency import find_units, has_non_negative_units, order_genes, read_saliency
 
 SCORES = np.arange(6.0).reshape(3, 2)
 
@@ -39,6 +39,22 @@ def test_units_have_both_signs_unless_their_model_said_otherwise():
     for params, expected in (({}, False), ({"non_negative": False}, False), ({"non_negative": np.True_}, True)):
         adata.uns["saliency"] = {"params": params}
         assert has_non_negative_units(adata, "saliency") is expected
+
+
+@pytest.mark.parametrize(
+    ("non_negative", "sign", "expected"),
+    [
+        (False, "both", [1, 4, 0, 2]),
+        # All that the unit raises stands before what it lowers, however much that is
+        (True, "both", [4, 2, 1, 0]),
+        (True, "positive", [4, 2]),
+        (True, "negative", [1, 0]),
+        (False, "negative", [1, 0]),
+    ],
+)
+def test_genes_in_the_order_of_a_program(non_negative, sign, expected):
+    scores = np.array([-2.0, -9.0, 1.0, 0.0, 3.0])
+    assert order_genes(scores, non_negative=non_negative, sign=sign).tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -564,6 +564,11 @@ FRAGMENTS: dict[str, str] = {
         n_sets
             Maximum number of gene sets to draw if ``sets=None``.
         """,
+    "first_genes": """
+        Genes are ranked by the absolute score. A unit that cannot be negative, such as one of
+        :class:`scpi.model.GeneProgramAE`, is what it raises: the genes that it raises come first, and those that it lowers
+        only after them.
+        """,
     "strongest_units": """
         units
             Unit or units to draw, in this order; if ``None``, those with the largest absolute scores.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Sign = Literal["both", "positive", "negative"]
-"""Which genes a program lists: by absolute score, or those of one sign."""
+"""Which genes a program lists: those of both signs, or of one."""
 
 NO_SET = "no set"
 """Name of a unit that no gene set explains."""
@@ -59,6 +59,18 @@ def has_non_negative_units(adata: AnnData, key: str) -> bool:
     """Whether the units whose scores are under `key` cannot be negative, as their model said."""
     stored = adata.uns.get(key)
     return hasattr(stored, "get") and bool(stored.get("params", {}).get("non_negative", False))
+
+
+def order_genes(scores: NDArray[np.float64], *, non_negative: bool, sign: Sign = "both") -> NDArray[np.intp]:
+    """Order the genes of a unit from the first of its program to the last, by position; those without a score are left out.
+
+    A unit that cannot be negative is what it raises: genes that it lowers come after all that it raises, however large
+    their scores are. Otherwise both signs are ordered together, by absolute score.
+    """
+    along = {"both": np.abs(scores), "positive": scores, "negative": -scores}[sign]
+    last = (scores < 0) & non_negative
+    order = np.lexsort((-along, last))
+    return order[along[order] > 0]
 
 
 def read_units(adata: AnnData, use_rep: str, key: str) -> tuple[NDArray[np.float64], NDArray[np.object_]]:

@@ -36,6 +36,22 @@ def test_the_first_genes_of_each_unit(adata, kwargs, expected):
         assert row.score == adata.varm["saliency"][row.unit].iloc[place[row.gene]]
 
 
+def test_a_unit_that_cannot_be_negative_begins_with_what_it_raises(adata):
+    adata.uns["saliency"] = {"params": {"non_negative": True}}
+    found = scpi.get.programs(adata).groupby("unit")["gene"].agg("".join)
+    assert found.to_dict() == {"u0": "cab", "u1": "bd"}
+    assert scpi.get.programs(adata, top_n=1)["gene"].tolist() == ["c", "b"]
+
+
+def test_a_lowered_set_does_not_describe_a_program_of_raised_genes(adata, tmp_path):
+    adata.uns["unit_annotation"] = {"units": ["u0", "u1"], "sets": ["HYPOXIA", "HEME"], "zscore": [-5.0, 5.0]}
+    path = scpi.get.write_programs(adata, tmp_path / "p.gmt", top_n=2)
+    assert path.read_text() == "u0\tHYPOXIA\tb\tc\nu1\tHEME\tb\td\n"
+    adata.uns["saliency"] = {"params": {"non_negative": True}}
+    scpi.get.write_programs(adata, path, top_n=2)
+    assert path.read_text() == "u0\tna\tc\ta\nu1\tHEME\tb\td\n"
+
+
 def test_programs_of_an_array_have_the_names_in_uns(adata):
     adata.varm["other"] = adata.varm["saliency"].to_numpy()
     assert scpi.get.programs(adata, key="other")["unit"].unique().tolist() == ["0", "1"]

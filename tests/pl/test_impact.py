@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
@@ -130,6 +132,15 @@ def test_units_on_the_embedding(explained):
         scpi.pl.units(explained, basis="X_tsne")
     with pytest.raises(KeyError, match="no latent units 'X_pca'"):
         scpi.pl.units(explained, use_rep="X_pca")
+
+
+def test_a_program_of_a_unit_that_cannot_be_negative_begins_with_what_it_raises():
+    adata = ad.AnnData(np.ones((2, 5), dtype=np.float32), var=pd.DataFrame(index=list("abcde")))
+    adata.varm["saliency"] = pd.DataFrame({"u": [-9.0, 1.0, -8.0, 3.0, -7.0]}, index=adata.var_names)
+    for params, genes in (({}, "ace"), ({"non_negative": True}, "dba")):
+        adata.uns["saliency"] = {"params": params}
+        panel = scpi.pl.program(adata, n_genes=3, show=False)
+        assert "".join(label.get_text() for label in panel.get_yticklabels()) == genes
 
 
 def test_a_program_has_its_genes_and_signs(explained):

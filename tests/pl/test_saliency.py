@@ -42,6 +42,13 @@ def test_the_first_genes_of_each_unit_each_once(adata):
     assert [line.get_ydata()[0] for line in axes.lines] == [1.5, 2.5]
 
 
+def test_units_that_cannot_be_negative_show_what_they_raise(adata):
+    adata.uns["saliency"]["params"] = {"non_negative": True}
+    axes = scpi.pl.saliency(adata, n_genes=2, show=False)
+    # g2, which u1 lowers by more than it raises g5, is not among the first two
+    assert text(axes.get_yticklabels()) == ["g0", "g2", "g1", "g5", "g3"]
+
+
 @pytest.mark.parametrize(
     ("scale", "expected"), [(None, SCORES), ("gene", SCORES / np.abs(SCORES).max(axis=1, keepdims=True))]
 )

@@ -129,7 +129,7 @@ def _page(adata: AnnData, genes: pd.DataFrame, units: pd.DataFrame, model: Any) 
     is_named = "set" in units
     title, caption = (
         "Genes of the programs",
-        "Genes with the largest effect of each unit on the logarithm of expression.",
+        "Genes that each unit raises most, by its effect on the logarithm of expression.",
     )
     draw = partial(pl.program, adata, show=False, return_fig=True)
     return {
@@ -145,7 +145,8 @@ def _page(adata: AnnData, genes: pd.DataFrame, units: pd.DataFrame, model: Any) 
         "figures": encode_figures([(title, f"{caption} At most eight units are drawn.", draw)]),
         "genes": as_gene_table(
             genes,
-            caption=f"The first {_N_GENES} genes of each program. The score is the mean effect of the unit on the gene.",
+            caption=f"The first {_N_GENES} genes of each program, those that it raises before those that it lowers. The score is the mean effect of the "
+            "unit on the gene.",
             file="programs.csv",
         ),
         "tables": [("Units", as_frame(units))],

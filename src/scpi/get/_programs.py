@@ -8,7 +8,7 @@ import pandas as pd
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._saliency import Sign, find_units, read_saliency
+from scpi._saliency import Sign, find_units, has_non_negative_units, order_genes, read_saliency
 from scpi._slots import listed
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def programs(
 ) -> pd.DataFrame:
     """List the gene program of each latent unit, its genes with the largest scores.
 
+    %(first_genes)s
+
     Parameters
     ----------
     %(data)s
@@ -38,7 +40,8 @@ def programs(
     top_n
         Maximum number of genes per unit.
     sign
-        `"both"` ranks genes by absolute score; `"positive"` or `"negative"` returns genes of that sign only.
+        `"both"` ranks genes of both signs as described above; `"positive"` or `"negative"` returns genes of that sign
+        only.
     key
         Entry of `adata.varm` with a score of each gene in each unit, such as that of :func:`scpi.tl.saliency` or
         :func:`scpi.tl.consensus_programs`.
@@ -72,13 +75,12 @@ def programs(
         raise ValueError(msg)
     adata = resolve_modality(data, mod)
     scores, names = read_saliency(adata, key)
+    non_negative = has_non_negative_units(adata, key)
     genes = adata.var_names.to_numpy().astype(str)
     frames = []
     for unit in find_units(units, names):
         values = scores[:, unit]
-        along = {"both": np.abs(values), "positive": values, "negative": -values}[sign]
-        order = np.argsort(-along, kind="stable")[:top_n]
-        order = order[along[order] > 0]
+        order = order_genes(values, non_negative=non_negative, sign=sign)[:top_n]
         rank = np.arange(1, len(order) + 1)
         frames.append(pd.DataFrame({"unit": names[unit], "gene": genes[order], "rank": rank, "score": values[order]}))
     return pd.concat(frames, ignore_index=True)

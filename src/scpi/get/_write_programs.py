@@ -7,6 +7,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._replace import replaced
+from scpi._saliency import has_non_negative_units
 from scpi.get._programs import programs
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def write_programs(
 ) -> Path:
     """Write the gene programs of latent units as gene sets to a GMT file.
 
+    %(first_genes)s
+
     Parameters
     ----------
     %(data)s
@@ -41,14 +44,15 @@ def write_programs(
     units
         Unit or units to write; all if `None`.
     top_n
-        Maximum number of genes per program, those with the largest scores first.
+        Maximum number of genes per program.
     split_signs
         Whether to write positive and negative genes as separate sets, whose names end in `_up` and `_down`.
     key
         Entry of `adata.varm` with a score of each gene in each unit.
     annotation_key
         Entry of `adata.uns` written by :func:`scpi.tl.annotate_units`. If it exists, the sets of the units become the
-        descriptions in the file. With `split_signs`, a set describes only the genes with the sign of its z-score.
+        descriptions in the file. With `split_signs`, a set describes only the genes with the sign of its z-score, and a
+        set that a unit that cannot be negative lowers does not describe its program.
     %(mod)s
 
     Returns
@@ -81,11 +85,12 @@ def write_programs(
     if hasattr(stored, "get") and "sets" in stored:
         described = dict(zip(map(str, stored["units"]), map(str, stored["sets"]), strict=True))
         lowered = {unit for unit, z in zip(described, stored.get("zscore", ()), strict=False) if z < 0}
+    non_negative = has_non_negative_units(adata, key)
     lines = []
     for sign in ("positive", "negative") if split_signs else ("both",):
         found = programs(adata, units=units, top_n=top_n, sign=sign, key=key)
         for unit, genes in found.groupby("unit", sort=False)["gene"]:
-            fits = sign == "both" or (sign == "negative") == (str(unit) in lowered)
+            fits = (sign == "both" and not non_negative) or (sign == "negative") == (str(unit) in lowered)
             description = (described.get(str(unit)) if fits else None) or "na"
             lines.append("\t".join([f"{unit}{_ENDINGS.get(sign, '')}", description, *genes]))
     file = Path(path).expanduser()

@@ -44,6 +44,8 @@ def program(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw the genes with the largest scores of each latent unit as signed bars, one panel per unit.
 
+    %(first_genes)s
+
     Parameters
     ----------
     %(data)s
@@ -52,7 +54,7 @@ def program(
     n_genes
         Number of genes per unit.
     sign
-        `"both"` for the genes with the largest absolute scores, `"positive"` or `"negative"` for those of one sign.
+        `"both"` for genes of both signs as described above, `"positive"` or `"negative"` for those of one sign.
     key
         Entry of `adata.varm` with a score of each gene in each unit.
     %(annotation_key)s

@@ -7,7 +7,7 @@ import numpy as np
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
-from scpi._saliency import read_saliency
+from scpi._saliency import has_non_negative_units, order_genes, read_saliency
 from scpi._slots import listed
 from scpi.pl._checks import check_at_least_one, check_choice
 from scpi.pl._cut import inches
@@ -56,6 +56,8 @@ def saliency(
     Each gene is drawn once, with the first unit that has it as a top gene. If the genes of a unit are dark only in the
     column of that unit, no other unit is redundant with it.
 
+    %(first_genes)s
+
     Parameters
     ----------
     %(data)s
@@ -100,8 +102,8 @@ def saliency(
     chosen = choose_units(units, names, np.abs(scores).max(axis=0), most)
     scores = scores[:, chosen]
     n = min(n_genes, max(1, _MAX_ROWS // len(chosen)))
-    top = [np.argsort(-np.abs(unit), kind="stable")[:n] for unit in scores.T]
-    rows, starts = union(best[unit[best] != 0].tolist() for best, unit in zip(top, scores.T, strict=True))
+    non_negative = has_non_negative_units(adata, key)
+    rows, starts = union(order_genes(unit, non_negative=non_negative)[:n].tolist() for unit in scores.T)
     rows = rows or [0]
     if scale is not None:
         scores = scale_columns(scores) if scale == "unit" else scale_columns(scores.T).T
