@@ -833,7 +833,7 @@ def unit_names(result: Any) -> str:
         "named_by_best": "fraction named by this set",
         "lowered": "named by a lowered set",
         "impact": "raise a set by the impact alone",
-        "median_lead": "median lead",
+        "median_lead": "median margin",
     }
     counts = table(list(keys.values()), [[row[key] for key in keys] for row in result["counts"]])
     verdicts = table(list(result["verdicts"][0]), [list(row.values()) for row in result["verdicts"]])
@@ -849,7 +849,7 @@ def unit_names(result: Any) -> str:
         )
         for row in result["read"]
     ]
-    read = table(("data", "name", "q", "lead", "first genes", "follows (AUROC)", "verdict"), rows)
+    read = table(("data", "name", "q", "margin", "first genes", "follows (AUROC)", "verdict"), rows)
     stale = len(result["stale_verdicts"])
     note = f"\n\n{stale} verdicts refer to names that no longer exist." if stale else ""
     return f"{counts}\n\nNames of the first seed, read by eye:\n\n{verdicts}{note}\n\n{read}"

@@ -579,7 +579,8 @@ FRAGMENTS: dict[str, str] = {
         annotation_key
             Entry of ``adata.uns`` written by :func:`scpi.tl.annotate_units`. If it exists, the gene set of each unit is
             appended to its name, with a minus sign if the unit lowers the genes of the set. Two measures of confidence
-            follow: the adjusted p-value of the set, and the lead of its score over the next one.
+            follow: q, the adjusted p-value of the set, and the margin, by how much its score is above that of the next
+            best set.
         """,
 }
 """Fragments by name, indented as in this file. The name of a fragment is, or ends in, its first or last parameter."""

@@ -126,7 +126,7 @@ def test_units_on_the_embedding(explained):
         minus = "\N{MINUS SIGN} " if stored["zscore"][stored["units"].tolist().index(f"latent_{column}")] < 0 else ""
         unit, label, sure = panel.get_title().split("\n")
         assert (unit, label) == (f"latent_{column}", f"{minus}PROGRAM{column + 1} RESPONSE")
-        assert sure.startswith("q < $10^{-") and sure.endswith(f", lead {stored['margin'][column]:.1f}")
+        assert sure.startswith("q < $10^{-") and sure.endswith(f", margin {stored['margin'][column]:.1f}")
     assert len(scpi.pl.units(explained, n_units=3, show=False)) == 3
     with pytest.raises(KeyError, match="no embedding 'X_tsne', only"):
         scpi.pl.units(explained, basis="X_tsne")

@@ -34,8 +34,8 @@ def adata():
 )
 def test_names_are_cut_wrapped_and_signed(adata, n, width, first):
     titles = unit_titles(adata, ["u2", "u1", "u0"], "annotation", n, width=width)
-    # How sure a name is: the adjusted p-value, and the lead over the next set
-    sure, very = "q 0.04, lead \N{MINUS SIGN}1.2", "q < $10^{-8}$"
+    # How sure a name is: the adjusted p-value, and the margin over the next set
+    sure, very = "q 0.04, margin \N{MINUS SIGN}1.2", "q < $10^{-8}$"
     if width is None:
         assert titles == [f"u2: {very}\nAPOPTOSIS", "u1\nno set (C)", f"u0: {sure}\n{first}"]
     else:

@@ -76,6 +76,20 @@ def test_a_unit_that_cannot_be_negative_is_named_by_what_it_raises():
     assert frame["lowered_zscore"].tolist() == [-9, -9, -9, -2]
 
 
+@pytest.mark.parametrize(("lowered", "name"), [(-11.9, "s0"), (-12, "\N{MINUS SIGN} s1 (g5, g4)")])
+def test_a_unit_that_lowers_by_far_more_than_it_raises_is_named_by_what_it_lacks(lowered, name):
+    adata = with_impact([[4, lowered, 1]], [[0.001, 1e-9, 1]], non_negative=True)
+    frame = annotated(adata)
+    assert frame["name"].tolist() == [name]
+    assert frame["zscore"].tolist() == [4 if name == "s0" else lowered]
+    assert frame["margin"].tolist() == [3 if name == "s0" else 12]
+    # The best set of either direction is in the table as before
+    assert frame.loc[0, ["raised", "raised_zscore", "lowered"]].tolist() == ["s0", 4, "s1"]
+    # What is lowered has to be significant
+    adata.uns["gene_set_impact"]["pval"] = np.array([[0.001, 0.5, 1]])
+    assert annotated(adata)["name"].tolist() == ["s0"]
+
+
 def test_a_unit_of_both_signs_is_named_by_the_largest_score():
     frame = annotated(with_impact(SIGNS, SMALL))
     assert frame["set"].tolist() == ["s1", "s1", "s1", ""]
@@ -261,7 +275,7 @@ def test_labels_of_cells_that_units_follow(with_labels):
     # 12 pairs of a B cell and another; the cell without a type counts for the batches only
     np.testing.assert_allclose(stored["auroc"][0, :3], [1.0, 0.2, 0.2])
     np.testing.assert_allclose(stored["auroc"][2], 0.5)
-    assert frame["follows"].tolist() == ["type: B", "− type: T", ""]
+    assert frame["follows"].tolist() == ["type: B", "lower in type: T", ""]
     assert frame["auroc"].tolist() == [1.0, 0.0, 0.5]
     # Of two labels, a unit follows the one in which it is high
     with_labels.obs["half"] = ["low", "low", "up", "up"] * 2
@@ -269,7 +283,7 @@ def test_labels_of_cells_that_units_follow(with_labels):
     assert annotated(with_labels, obs_keys="half").loc[0, ["follows", "auroc"]].tolist() == ["half: up", 1.0]
     assert frame["information_type"].iloc[2] == frame["information_batch"].iloc[2] == 0
     # Units of one set follow different labels, which tell them apart
-    assert frame["name"].tolist() == ["s0 (type: B)", "s0 (− type: T)", "s1"]
+    assert frame["name"].tolist() == ["s0 (type: B)", "s0 (lower in type: T)", "s1"]
 
 
 @pytest.mark.parametrize(

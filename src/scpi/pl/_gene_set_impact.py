@@ -48,7 +48,9 @@ def gene_set_impact(
 ) -> Axes | Figure | None:
     """Draw a heatmap of the impact of gene sets on latent units.
 
-    Dots mark significant impacts. Similar units, and similar sets, are next to each other.
+    Dots mark significant impacts: `pval_adj` of :func:`scpi.tl.gene_set_impact`. A set names a unit only if it passes a
+    second test as well, of the leading genes of the unit, so that a unit with dots may have "no set" in
+    :func:`scpi.get.unit_annotation`. Similar units, and similar sets, are next to each other.
 
     Parameters
     ----------

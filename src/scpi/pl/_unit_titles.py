@@ -58,7 +58,7 @@ def unit_titles(adata: AnnData, units: Sequence[str], key: str, n: int, *, width
 
 
 def _certainty(pval_adj: float, margin: float) -> str:
-    lead = "" if np.isnan(margin) else f", lead {margin:.1f}".replace("-", "\N{MINUS SIGN}")
+    distance = "" if np.isnan(margin) else f", margin {margin:.1f}".replace("-", "\N{MINUS SIGN}")
     power = np.floor(np.log10(pval_adj)) if pval_adj > 0 else -np.inf
     size = f"q {pval_adj:.2g}" if power >= -3 else f"q < $10^{{{int(max(power + 1, -99))}}}$"
-    return f"{size}{lead}"
+    return f"{size}{distance}"

@@ -15,7 +15,7 @@ from scpi._view import View
 from scpi.tl._gene_set_impact import check_numbers, read_scores
 from scpi.tl._impact._unit_labels import label_auroc, label_information
 from scpi.tl._impact._unit_names import distinctions, unit_names
-from scpi.tl._impact._unit_sets import candidates, choose_in_turn, leading_pval
+from scpi.tl._impact._unit_sets import candidates, choose_in_turn, leading_pval, mostly_lowering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +56,8 @@ def annotate_units(
 
     A set can name a unit if it passes two tests: its impact is significant, and it has more of the leading genes of the
     unit than chance. A unit that cannot be negative, as those of :class:`scpi.model.GeneProgramAE`, is what it raises
-    when it is on: it is named by a set that it raises, and by one that it lowers only if there is none. Units of other
+    when it is on: it is named by a set that it raises, and by one that it lowers only if there is none, or if what it
+    lowers is by far the most that it does: a score at least three times that of any set that it raises. Units of other
     models have both signs, and which way they point is a matter of the training seed: they are named by the set of the
     largest score, whether they raise or lower it. Units of the same set share its name, and what tells them apart is
     added: the labels that they follow, or else their own genes.
@@ -116,8 +117,8 @@ def annotate_units(
         With `obs_keys`: `labels` of all columns, as `column: label`; `auroc`, units x labels: the probability that a
         cell of the label has a higher value than another cell, 0.5 by chance and below where the unit is low;
         `information`, units x `obs_keys`: what the unit says about the column, in bits, 0 by chance; `follows_auroc`, the
-        AUROC that is furthest from 0.5, and `follows`, its label, with a minus before it where the unit is low; empty
-        where the distance is less than 0.2. Cells of a sample are no replicates: no p-value is given.
+        AUROC that is furthest from 0.5, and `follows`, its label, with "lower in" before it where the AUROC is below 0.5;
+        empty where the distance is less than 0.2. Cells of a sample are no replicates: no p-value is given.
 
     Raises
     ------
@@ -164,7 +165,10 @@ def annotate_units(
     score = np.asarray(stored[by])
     raised, lowered = (candidates(score, z, pval, sign) for sign in (1, -1))
     sides = [raised, lowered] if non_negative else [candidates(score, z, pval)]
-    found, of_side = choose_in_turn(sides, pval_cutoff, one_to_one=how == "one_to_one")
+    naming = sides
+    if non_negative:
+        naming = [raised.without(mostly_lowering(raised, lowered, pval_cutoff)), lowered]
+    found, of_side = choose_in_turn(naming, pval_cutoff, one_to_one=how == "one_to_one")
     shown = np.where(found >= 0, found, sides[0].best(pval_cutoff))
     rows = np.arange(len(units))
     sets = [str(names[i]) if i >= 0 else "" for i in found]
@@ -279,7 +283,7 @@ def _furthest(auroc: NDArray[np.float64]) -> int:
 def _followed(auroc: float, label: str) -> str:
     if not abs(auroc - 0.5) >= _FOLLOWS:
         return ""
-    return label if auroc > 0.5 else f"\N{MINUS SIGN} {label}"
+    return label if auroc > 0.5 else f"lower in {label}"
 
 
 def _driving_genes(

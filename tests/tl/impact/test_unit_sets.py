@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from scpi.tl._impact._unit_sets import Candidates, candidates, choose_in_turn, leading_pval, match_units
+from scpi.tl._impact._unit_sets import (
+    Candidates,
+    candidates,
+    choose_in_turn,
+    leading_pval,
+    match_units,
+    mostly_lowering,
+)
 
 
 def test_more_units_than_sets_and_the_reverse():
@@ -35,6 +42,15 @@ def test_the_next_candidates_name_what_the_first_leave():
     # The first set is taken, and the second one is of the unit with the higher score
     assert (found.tolist(), of_side.tolist()) == ([0, -1, 1], [0, 0, 1])
     assert choose_in_turn([first], 0.001, one_to_one=False)[0].tolist() == [-1, -1, -1]
+
+
+def test_units_that_lower_three_times_what_they_raise():
+    raised = Candidates(np.array([[2.0, 4, -1], [2, 4, -1], [2, 0, 4]]), np.array([[0.01, 0.5, 1]] * 3))
+    lowered = Candidates(np.array([[-2.0, -4, 6], [-2, -4, 5.9], [-2, 0, -4]]), np.array([[1, 1, 0.01]] * 3))
+    # Not significant is the larger of the sets that are raised
+    found = mostly_lowering(raised, lowered, 0.05)
+    assert found.tolist() == [True, False, False]
+    np.testing.assert_array_equal(raised.without(found).score, [[0, 0, 0], [2, 4, -1], [2, 0, 4]])
 
 
 @pytest.mark.parametrize("non_negative", [True, False])

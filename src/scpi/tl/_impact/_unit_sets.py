@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from scipy import sparse
+
+
+_BY_FAR = 3.0
+"""How many times larger the score of what a unit lowers is, that it is the name although the unit raises something."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Candidates:
     def significant(self, pval_cutoff: float) -> NDArray[np.bool_]:
         """Sets that may name a unit, units x sets."""
         return np.asarray((self.pval_adj <= pval_cutoff) & (self.score > 0))
+
+    def without(self, units: NDArray[np.bool_]) -> Candidates:
+        """The same without candidates for some of the units."""
+        return replace(self, score=np.where(units[:, None], 0.0, self.score))
 
     def margin(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
         """Score of the chosen set of each unit less that of the best of the other candidates; NaN if there is one set."""
@@ -57,6 +65,12 @@ def candidates(
         return Candidates(np.abs(score), false_discovery_control(pval, axis=None))
     of_side = np.where(sign * z > 0, pval, 1.0)
     return Candidates(sign * score, false_discovery_control(of_side, axis=None))
+
+
+def mostly_lowering(raised: Candidates, lowered: Candidates, pval_cutoff: float) -> NDArray[np.bool_]:
+    """Units that lower a significant set at least three times as strongly as they raise any."""
+    up, down = (np.where(side.significant(pval_cutoff), side.score, 0.0).max(axis=1) for side in (raised, lowered))
+    return np.asarray((down > 0) & (down >= _BY_FAR * up))
 
 
 def leading_pval(
