@@ -531,7 +531,7 @@ FRAGMENTS: dict[str, str] = {
             or :func:`scanpy.tl.rank_genes_groups`.
         groups
             Groups to draw, in this order. If ``None``, those with the most genes at an adjusted p-value of at most
-            0.05.
+            0.05, in the order of the ranking.
         n_panels
             Maximum number of groups to draw if ``groups=None``.
         """,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import anndata as ad
@@ -13,6 +14,7 @@ from scpi.pl._figure import (
     colour_bar,
     finish_panels,
     label_panels,
+    note_part,
     panel_grid,
     place_labels,
     set_labels,
@@ -174,6 +176,56 @@ def test_a_figure_can_be_drawn_on_given_axes(name, data, layout):
 def test_a_figure_has_the_given_size(name, data):
     figure = getattr(scpi.pl, name)(data, figsize=(5, 4), return_fig=True, **ONE_PANEL.get(name, {}))
     assert figure.get_size_inches().tolist() == [5, 4]
+
+
+def notes(figure):
+    """Notes such as "6 of 9 groups" in a figure."""
+    texts = [text.get_text() for text in figure.findobj(plt.Text) if text.get_visible()]
+    return re.findall(r"\d+ of [\d,]+ [a-z ]+[a-z]", "; ".join(texts))
+
+
+# What leaves a part of each figure out, and what it says then
+PARTS = {
+    "volcano": ({"n_panels": 2}, ["2 of 3 groups"]),
+    "ma": ({"n_panels": 2}, ["2 of 3 groups"]),
+    "pvalue_histogram": ({"n_panels": 2}, ["2 of 3 groups"]),
+    "rank_genes_gradients": ({"n_panels": 2}, ["2 of 3 groups"]),
+    "fold_changes": ({"n_panels": 1}, ["1 of 4 comparisons"]),
+    "voom": ({"n_panels": 1}, ["1 of 2 models"]),
+    "contrast_heatmap": ({"n_genes": 5}, ["5 of 120 genes"]),
+    "enrichment": ({"n_sets": 2}, ["2 of 12 gene sets"]),
+    "units": ({"n_units": 2}, ["2 of 8 units"]),
+    "program": ({"n_units": 3}, ["3 of 8 units"]),
+    "saliency": ({"n_units": 3}, ["3 of 8 units"]),
+    "gene_set_impact": ({"n_units": 3, "n_sets": 2}, ["3 of 8 units", "2 of 28 gene sets"]),
+    "impact_contrast": ({"n_units": 3, "n_sets": 2}, ["3 of 8 units", "2 of 28 gene sets"]),
+    "pathway_activity": ({"n_groups": 1, "n_sets": 1}, ["1 of 3 perturbations"]),
+    "differential_activity": ({"n_groups": 1}, ["1 of 3 perturbations"]),
+    "prediction": ({"n_panels": 1}, ["1 of 2 measured perturbations"]),
+    "perturbation_effect": ({"n_perturbations": 3}, ["3 of 4 perturbations"]),
+    "factor_wordcloud": ({"n_panels": 1}, ["1 of 6 factors with gene sets"]),
+    "causal_graph": ({"top_n": 1, "n_isolated": 0}, ["1 of 4 edges", "2 of 6 factors"]),
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), [(name, FIGURES[name]) for name in PARTS])
+def test_a_figure_says_that_it_shows_a_part(name, data, drawn):
+    options, expected = PARTS[name]
+    figure = getattr(scpi.pl, name)(data, return_fig=True, **options)
+    assert [note for note in notes(figure) if "are active" not in note] == expected
+    # The defaults draw all of these few groups
+    assert not set(expected) & set(notes(drawn(name)[0].get_figure()))
+
+
+def test_a_part_on_given_axes_is_noted_below_their_label():
+    figure, ax = plt.subplots()
+    ax.set_xlabel("Unit")
+    note_part(ax, (2, 2, "units"))
+    assert ax.get_xlabel() == "Unit"
+    note_part(ax, (2, 1200, "units"), (3, 3, "gene sets"), (4, 5, "genes"))
+    assert ax.get_xlabel() == "Unit\n2 of 1,200 units, 4 of 5 genes"
+    note_part(figure, (6, 9, "groups"))
+    assert figure.get_supxlabel() == "6 of 9 groups"
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -60,7 +60,23 @@ def test_sizes_of_a_ranking_in_either_direction(ranked):
     assert panel.get_title() == "B vs. C"
     assert panel.get_ylabel() == "|Score|"
     legend = panel.get_figure().legends[0]
-    assert [text.get_text() for text in legend.get_texts()] == ["higher in the group", "lower in the group"]
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["higher in the group", "lower in the group"]
+
+
+def test_genes_that_are_not_significant_have_empty_dots(ranked):
+    frame = scpi.get.de_df(ranked, key="rank_genes_gradients", group="A", top_n=10)
+    cutoff = float(frame["pval_adj"].median())
+    panel = scpi.pl.rank_genes_gradients(ranked, groups="A", n_genes=10, pval_cutoff=cutoff, show=False)
+    empty = [
+        dot[0]
+        for item in panel.collections
+        for dot, face in zip(item.get_offsets(), item.get_facecolor(), strict=False)
+        if to_hex(face) == "#ffffff"
+    ]
+    assert sorted(empty) == np.flatnonzero(frame["pval_adj"] > cutoff).tolist()
+    assert 0 < len(empty) < 10
+    labels = [text.get_text() for text in panel.get_figure().legends[0].get_texts()]
+    assert labels[-2:] == [f"adjusted p \N{LESS-THAN OR EQUAL TO} {cutoff:g}", f"adjusted p > {cutoff:g}"]
 
 
 def test_negative_scores_stay_below_zero(ranked):
@@ -72,7 +88,8 @@ def test_negative_scores_stay_below_zero(ranked):
 
 
 def test_without_fold_changes_there_is_no_colour(ranked):
-    change(ranked, "rank_genes_gradients", logfoldchanges=np.full((3, 300), np.nan))
+    nothing = np.full((3, 300), np.nan)
+    change(ranked, "rank_genes_gradients", logfoldchanges=nothing, pvals_adj=nothing)
     figure = scpi.pl.rank_genes_gradients(ranked, return_fig=True)
     assert {colour for panel in figure.axes for *_, colour in names(panel).values()} == {"#000000"}
     assert figure.legends == []

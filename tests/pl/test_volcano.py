@@ -50,9 +50,12 @@ def test_each_gene_is_where_its_test_puts_it(ranked):
         assert threshold in [line.get_ydata()[0] for line in panel.lines]
 
 
-def test_the_groups_with_the_most_changes_come_first(ranked):
+def test_the_groups_with_the_most_changes_are_drawn_in_the_order_of_the_ranking(ranked):
+    frame = scpi.get.de_df(ranked)
+    n_changed = (frame["pval_adj"] <= 0.05).groupby(frame["group"], observed=True).sum()
+    assert n_changed.sort_values(ascending=False).index.tolist() == ["B", "A", "C"]
     panels = scpi.pl.volcano(ranked, n_panels=2, show=False)
-    assert [panel.get_title().splitlines()[0] for panel in panels] == ["B", "A"]
+    assert [panel.get_title().splitlines()[0] for panel in panels] == ["A", "B"]
 
 
 def test_the_strongest_or_the_chosen_genes_are_named(ranked):

@@ -25,6 +25,7 @@ from scpi.pl._figure import (
     finish,
     legend_columns,
     new_axes,
+    part_drawn,
     set_labels,
     shorten,
     some_names,
@@ -131,6 +132,9 @@ def causal_graph(
     drawn = get.causal_graph(
         adata, threshold=threshold, top_n=top_n, min_stability=min_stability if tested else None, key=key
     )
+    n_edges = len(
+        get.causal_graph(adata, threshold=threshold, min_stability=min_stability if tested else None, key=key)
+    )
     graph = _graph(factors, drawn, n_isolated)
     if not nx.is_directed_acyclic_graph(graph):
         msg = f"The edges in `adata.uns[{key!r}]` form a cycle, so that they have no causal order."
@@ -153,7 +157,8 @@ def causal_graph(
     note = ""
     if tested and len(edges) and not len(drawn):
         note = f"No stable edge: none is found again in {min_stability:.0%} of the halves of the cells"
-        note = textwrap.fill(note, max(1, int(width / _CHARACTER)))
+    part = part_drawn((len(drawn), n_edges, "edges"), (len(graph), len(factors), "factors"))
+    note = textwrap.fill("; ".join(text for text in (note, part) if text), max(1, int(width / _CHARACTER)))
     margin = legend + 0.1 + (_LINE * (note.count("\n") + 1) + 0.1 if note else 0.0)
     if figsize is None:
         figsize = (width, min(MAX_HEIGHT, margin + sum(heights) + _GAP * max(0, len(heights) - 1)))

@@ -40,6 +40,8 @@ def contrast_heatmap(
 ) -> Axes | Figure | None:
     """Draw the log2 fold changes of genes in all comparisons of a ranking, with dots where they are significant.
 
+    White is no change. A gene that was not tested in a comparison, such as one that is not expressed there, is grey.
+
     Parameters
     ----------
     %(data)s
@@ -83,7 +85,8 @@ def contrast_heatmap(
         [names[i] for i in shown],
         marks=pval <= pval_cutoff,
         label=r"$\log_2$ fold change",
-        xlabel="",
+        xlabel=f"Dot: adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g}",
+        parts=[(len(shown), len(names), "genes")] if genes is None else [],
         ax=ax,
         figsize=figsize,
         show=show,

@@ -8,8 +8,9 @@ import numpy as np
 
 from scpi import get
 from scpi._mudata import resolve_modality
+from scpi._ranking import read_ranking
 from scpi._slots import listed
-from scpi.pl._figure import BLUE, SMALL, VERMILLION, label_panels, place_labels, shorten
+from scpi.pl._figure import BLUE, SMALL, VERMILLION, label_panels, note_part, place_labels, shorten
 from scpi.pl._fit import fit_texts
 
 if TYPE_CHECKING:
@@ -31,16 +32,28 @@ MAX_VECTOR_POINTS = 2000
 def tests_of_groups(
     data: AnnData | MuData, key: str, groups: Sequence[str] | str | None, *, n_panels: int, mod: str | None
 ) -> dict[str, pd.DataFrame]:
-    """Read the tests of the given groups, or of those with the most genes at an adjusted p-value of at most 0.05."""
+    """Read the tests of the given groups, or of those with the most genes at an adjusted p-value of at most 0.05.
+
+    Groups that are not given have the order of the ranking.
+    """
     named = None if groups is None else [groups] if isinstance(groups, str) else [str(group) for group in groups]
     frame = get.de_df(data, key=key, group=named, mod=mod)
     if named is None:
         n_significant = (frame["pval_adj"] <= 0.05).groupby(frame["group"], observed=True).sum()
-        named = [str(group) for group in n_significant.sort_values(ascending=False, kind="stable").index[:n_panels]]
+        most = {str(group) for group in n_significant.sort_values(ascending=False, kind="stable").index[:n_panels]}
+        named = [str(group) for group in frame["group"].unique() if str(group) in most]
     if frame["pval"].isna().all():
         msg = f"The ranking under {key!r} has no p-values. Use a test such as `scpi.de.rank_genes`."
         raise ValueError(msg)
     return {group: frame[frame["group"] == group].reset_index(drop=True) for group in named}
+
+
+def part_of_groups(
+    data: AnnData | MuData, key: str, groups: Sequence[str] | str | None, drawn: int, *, mod: str | None
+) -> tuple[int, int, str]:
+    """Count the groups that are drawn, and those of the ranking if they are not given."""
+    there = len(read_ranking(resolve_modality(data, mod), key).groups) if groups is None else drawn
+    return drawn, there, "groups"
 
 
 def directions(frame: pd.DataFrame, pval_cutoff: float, log2fc_min: float) -> NDArray[np.int_]:
@@ -134,10 +147,12 @@ def draw_tests(
     log2fc_min: float,
     genes: Sequence[str] | None,
     n_genes: int,
+    ax: Axes | None,
+    part: tuple[int, int, str],
 ) -> None:
     """Draw the genes of each group at the given points, with titles, labels of the axes and names of genes.
 
-    `points` are the coordinates of the genes of each group, and a mask of those beyond the limit of an axis.
+    `part` is the number of the groups and of all groups. `points` are the coordinates of the genes of each group, and a mask of those beyond the limit of an axis.
     """
     direction = [directions(frame, pval_cutoff, log2fc_min) for frame in tests.values()]
     for panel, group, (x, y, beyond), sign in zip(panels, tests, points, direction, strict=True):
@@ -148,6 +163,7 @@ def draw_tests(
     # Names are placed last, because their positions depend on the final layout of all panels
     figure = panels[0].get_figure(root=True)
     assert figure is not None  # for the type checker
+    note_part(figure if ax is None else ax, part)
     fit_texts(figure, panels)
     for panel, frame, (x, y, _), sign in zip(panels, tests.values(), points, direction, strict=True):
         name_genes(panel, x, y, frame, sign, genes=genes, n_genes=n_genes)

@@ -18,6 +18,7 @@ from scpi.pl._figure import (
     colour_bar,
     finish_panels,
     label_panels,
+    note_part,
     panel_grid,
     set_labels,
     shorten,
@@ -106,6 +107,8 @@ def differential_activity(
         label_panels(panels, x="Change of mean activity")
         shrink = min(1.0, 1.8 / figure.get_figheight())
         colour_bar(figure, scale, panels, r"$-\log_{10}$ p", shrink=shrink, aspect=20, pad=0.02)
+        if groups is None:
+            note_part(figure if ax is None else ax, (len(chosen), len(summary), "perturbations"))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

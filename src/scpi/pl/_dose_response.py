@@ -12,7 +12,17 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed
-from scpi.pl._figure import GREY, PALETTE, finish_panels, label_panels, legend_columns, panel_grid, shorten, style
+from scpi.pl._figure import (
+    GREY,
+    PALETTE,
+    finish_panels,
+    label_panels,
+    legend_columns,
+    note_part,
+    panel_grid,
+    shorten,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,6 +134,8 @@ def dose_response(
             panel.set_title(shorten(gene if name is None else f"{gene}, {name}", 36))
         _share_limits(panels, len(contexts))
         label_panels(panels, x=f"Dose of {shorten(label, 24)}", y="Change of the mean")
+        if genes is None:
+            note_part(figure if ax is None else ax, (len(names), adata.n_vars, "genes"))
         _legend(figure if ax is None else ax, panels, list(results), confidence_level)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 

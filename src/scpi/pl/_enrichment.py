@@ -20,6 +20,7 @@ from scpi.pl._figure import (
     colour_bar,
     finish,
     new_axes,
+    note_part,
     set_labels,
     shorten,
     style,
@@ -117,12 +118,15 @@ def enrichment(
         for value in (0.05, 1e-3, 1e-10):
             label = f"{value:g}" if value > 1e-10 else "1e-10 or less"
             axes.scatter([], [], s=_area(np.array([value])), c=GREY, linewidths=0, label=label)
-        legend: dict[str, Any] = {"title": "Adjusted p", "title_fontsize": SMALL, "ncols": 3, "handletextpad": 0.1}
+        edge = f"Adjusted p (black edge: \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})"
+        legend: dict[str, Any] = {"title": edge, "title_fontsize": SMALL, "ncols": 3, "handletextpad": 0.1}
         if ax is None:
             figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", columnspacing=1.0, **legend)
         else:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), **legend)
         colour_bar(figure, scale, axes, r"Mean $\log_2$ fold change", shrink=0.5, aspect=15, pad=0.02)
+        if sets is None:
+            note_part(axes, (len(rows), results["set"].nunique(), "gene sets"))
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
 
 

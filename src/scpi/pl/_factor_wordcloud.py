@@ -12,7 +12,14 @@ from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._optional import import_extra
 from scpi._slots import read_result
-from scpi.pl._figure import finish_panels, panel_grid, shorten, some_names, style
+from scpi.pl._figure import (
+    finish_panels,
+    note_part,
+    panel_grid,
+    shorten,
+    some_names,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,6 +114,8 @@ def factor_wordcloud(
             hit = [part for part in str(table.loc[factor, "targets"]).split(";") if part]
             suffix = f": {some_names(hit, 2)}" if hit else ""
             panel.set_title(shorten(f"{factor.replace('_', ' ').capitalize()}{suffix}", 34))
+        if factors is None:
+            note_part(figure if ax is None else ax, (len(chosen), len(with_words), "factors with gene sets"))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -34,6 +34,8 @@ SMALL = 7.0
 # Okabe and Ito: distinguishable with any type of colour vision
 BLUE, VERMILLION, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"
 GREEN, PURPLE, SKY = "#009E73", "#CC79A7", "#56B4E9"
+# Colour of notes below the panels
+_NOTE = "#555555"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 DIVERGING = "RdBu_r"
 # Width in inches of the marker before a legend label
@@ -119,6 +121,23 @@ def label_panels(panels: Sequence[Axes], *, x: str, y: str = "") -> None:
     for i, panel in enumerate(panels):
         panel.set_xlabel(x if i + n_columns >= len(panels) else "")
         panel.set_ylabel(y if i % n_columns == 0 else "")
+
+
+def part_drawn(*parts: tuple[int, int, str]) -> str:
+    """Say how many of the groups are drawn, such as "6 of 9 groups", if some are left out; empty if none are.
+
+    `parts` are the number drawn, the number there are, and what they are.
+    """
+    return ", ".join(f"{drawn:,} of {there:,} {name}" for drawn, there, name in parts if drawn < there)
+
+
+def note_part(on: Figure | Axes, *parts: tuple[int, int, str]) -> None:
+    """Note that a part of the groups is drawn: below the panels of a figure, or below the label of the axes."""
+    text = part_drawn(*parts)
+    if text and isinstance(on, plt.Figure):
+        on.supxlabel(text, x=0.01, ha="left", fontsize=SMALL, color=_NOTE)
+    elif text:
+        on.set_xlabel("\n".join(line for line in (on.get_xlabel(), text) if line))  # type: ignore[union-attr]
 
 
 def colour_bar(

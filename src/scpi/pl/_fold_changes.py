@@ -9,7 +9,18 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._sequence import as_list
 from scpi._slots import listed
-from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._figure import (
+    BLUE,
+    GREY,
+    PAGE_WIDTH,
+    VERMILLION,
+    finish_panels,
+    label_panels,
+    note_part,
+    panel_grid,
+    shorten,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +103,7 @@ def fold_changes(
             panel.spines[["top", "right", "left"]].set_visible(False)
             panel.set_title(shorten(name, 30))
         label_panels(panels, x=r"$\log_2$ fold change")
+        note_part(figure if ax is None else ax, (len(chosen), len(tested), "comparisons"))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

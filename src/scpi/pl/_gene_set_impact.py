@@ -11,7 +11,7 @@ from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._checks import check_choice
 from scpi.pl._figure import shorten
-from scpi.pl._set_heatmap import POWER, SHOWN, choose, draw, scaled_by_set
+from scpi.pl._set_heatmap import POWER, SHOWN, choose, draw, parts_chosen, scaled_by_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +106,7 @@ def gene_set_impact(
         marks=None if paper else adjusted <= pval_cutoff,
         label="Impact, 0 to 1 in each set" if paper else _LABEL[values],
         xlabel="Unit" if paper else f"Unit (dot: adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})",
+        parts=parts_chosen(stored, rows, columns, units=units, sets=sets),
         ax=ax,
         figsize=figsize,
         show=show,

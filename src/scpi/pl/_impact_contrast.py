@@ -10,7 +10,7 @@ from scpi._mudata import resolve_modality
 from scpi._slots import read_result
 from scpi.pl._checks import check_choice
 from scpi.pl._figure import DIVERGING, shorten
-from scpi.pl._set_heatmap import OVERLAID, choose, draw, scaled_by_set
+from scpi.pl._set_heatmap import OVERLAID, choose, draw, parts_chosen, scaled_by_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,6 +107,7 @@ def impact_contrast(
         marks=None if paper else (np.asarray(stored["pval_both_adj"])[part] <= pval_cutoff).T,
         label=f"{'Difference / largest of the set,' if paper else _LABEL[values]} {sides}",
         xlabel="Unit" if paper else f"Unit (dot: adjusted p of both tests \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})",
+        parts=parts_chosen(stored, rows, columns, units=units, sets=sets),
         ax=ax,
         figsize=figsize,
         show=show,

@@ -13,7 +13,17 @@ from scpi._layer_of_counts import layer_of_counts
 from scpi._mudata import resolve_modality
 from scpi._screen._matrix import sums
 from scpi._slots import listed, read_labels, read_layer
-from scpi.pl._figure import GREY, PALETTE, SMALL, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._figure import (
+    GREY,
+    PALETTE,
+    SMALL,
+    finish_panels,
+    label_panels,
+    note_part,
+    panel_grid,
+    shorten,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,6 +124,8 @@ def library_size(
             panels[0].legend(loc="upper left", handletextpad=0.2)
         other = names[1] if len(names) == 2 else "other cells"
         label_panels(panels, x=f"Total counts, {shorten(reference, 24)}", y=f"Total counts, {shorten(str(other), 24)}")
+        if groups is None:
+            note_part(figure if ax is None else ax, (len(shown), len(there), "groups"))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -94,6 +94,10 @@ def pathway_activity(
         matrix.index.tolist(),
         marks=adjusted.to_numpy() <= pval_cutoff,
         label=_LABEL[values].format(stored["params"].get("reference", "control")),
+        parts=[
+            *([(len(chosen_groups), len(stored["summary"]), "perturbations")] if groups is None else []),
+            *([(len(chosen_sets), len(ranked_sets), "gene sets")] if sets is None else []),
+        ],
         xlabel=f"Perturbation (dot: adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g})",
         ax=ax,
         figsize=figsize,

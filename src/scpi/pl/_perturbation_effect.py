@@ -11,7 +11,17 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._slots import listed
-from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, finish_panels, n_columns_of, panel_grid, shorten, style
+from scpi.pl._figure import (
+    BLUE,
+    GREY,
+    PAGE_WIDTH,
+    finish_panels,
+    n_columns_of,
+    note_part,
+    panel_grid,
+    shorten,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +108,8 @@ def perturbation_effect(
             label.set_color("black" if is_active else GREY)
         if has_responders:
             panels[1].tick_params(axis="y", labelleft=n_columns_of(panels) == 1)
+        if perturbations is None:
+            note_part(figure if ax is None else ax, (len(shown), len(results), "perturbations"))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

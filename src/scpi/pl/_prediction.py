@@ -17,6 +17,7 @@ from scpi.pl._figure import (
     VERMILLION,
     finish_panels,
     label_panels,
+    note_part,
     panel_grid,
     place_labels,
     shorten,
@@ -93,6 +94,8 @@ def prediction(
             column = labels.index(label)
             _panel(panel, real[:, column], predicted[:, column], label, scores.loc[label])
         label_panels(panels, x="Measured change", y="Predicted change")
+        if perturbations is None:
+            note_part(figure if ax is None else ax, (len(chosen), len(n_cells), "measured perturbations"))
         fit_texts(figure, panels)
         # Names are placed last, because their positions depend on the final layout of all panels
         for panel, label in zip(panels, chosen, strict=True):

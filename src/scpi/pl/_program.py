@@ -9,7 +9,18 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._saliency import read_saliency
-from scpi.pl._figure import BLUE, GREY, PAGE_WIDTH, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._figure import (
+    BLUE,
+    GREY,
+    PAGE_WIDTH,
+    VERMILLION,
+    finish_panels,
+    label_panels,
+    note_part,
+    panel_grid,
+    shorten,
+    style,
+)
 from scpi.pl._score_names import saliency_name
 from scpi.pl._unit_titles import choose_units, unit_titles
 
@@ -100,4 +111,6 @@ def program(
             panel.spines[["top", "right", "left"]].set_visible(False)
             panel.set_title(title)
         label_panels(panels, x=saliency_name(adata.uns.get(key)))
+        if units is None:
+            note_part(figure if ax is None else ax, (len(chosen), len(names), "units"))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)

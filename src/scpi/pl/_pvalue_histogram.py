@@ -8,8 +8,19 @@ import numpy as np
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._sequence import as_list
-from scpi.pl._de_panels import tests_of_groups
-from scpi.pl._figure import BLUE, PALETTE, SMALL, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._de_panels import part_of_groups, tests_of_groups
+from scpi.pl._figure import (
+    BLUE,
+    PALETTE,
+    SMALL,
+    VERMILLION,
+    finish_panels,
+    label_panels,
+    note_part,
+    panel_grid,
+    shorten,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +65,7 @@ def pvalue_histogram(
         :func:`scanpy.tl.rank_genes_groups`; or several, at most six, as a list or as a mapping from names to entries.
     groups
         Groups to draw, in this order. If `None`, those with the most genes at an adjusted p-value of at most 0.05 in
-        the first ranking.
+        the first ranking, in its order.
     n_panels
         Maximum number of groups to draw if `groups=None`.
     n_bins
@@ -85,12 +96,13 @@ def pvalue_histogram(
         msg = f"`key` must name 1 to {len(PALETTE)} rankings, but names {len(keys)}."
         raise ValueError(msg)
     tests: dict[str, dict[str, pd.DataFrame]] = {}
+    shown = groups
     for name, entry in keys.items():
-        tests[name] = tests_of_groups(data, entry, groups, n_panels=n_panels, mod=mod)
-        groups = list(tests[name])
+        tests[name] = tests_of_groups(data, entry, shown, n_panels=n_panels, mod=mod)
+        shown = list(tests[name])
     with style():
-        figure, panels = panel_grid(len(groups or ()), ax, figsize, size=(2.36, 1.8), n_columns=3)
-        for panel, group in zip(panels, groups or (), strict=True):
+        figure, panels = panel_grid(len(shown or ()), ax, figsize, size=(2.36, 1.8), n_columns=3)
+        for panel, group in zip(panels, shown or (), strict=True):
             pvals = {name: frames[group]["pval"].dropna().to_numpy() for name, frames in tests.items()}
             if len(keys) == 1:
                 _bars(panel, next(iter(pvals.values())), n_bins)
@@ -101,6 +113,8 @@ def pvalue_histogram(
             panel.set_xlim(0, 1)
             panel.spines[["top", "right"]].set_visible(False)
         label_panels(panels, x="p", y="Genes" if len(keys) == 1 else "Genes relative to uniform")
+        part = part_of_groups(data, next(iter(keys.values())), groups, len(panels), mod=mod)
+        note_part(figure if ax is None else ax, part)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

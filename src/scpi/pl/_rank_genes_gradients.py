@@ -23,6 +23,8 @@ from scpi.pl._figure import (
     VERMILLION,
     finish_panels,
     label_panels,
+    legend_columns,
+    note_part,
     panel_grid,
     shorten,
     style,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
     from mudata import MuData
+    from numpy.typing import NDArray
 
 # In inches: width of a vertical gene name, minimum width of a panel for its title, width of the labels of all panels
 # and of the scores of one, height of a panel and its minimum if there are many, and height of the legend
@@ -57,6 +60,7 @@ def rank_genes_gradients(
     key: str = Key.uns.RANK_GENES_GRADIENTS,
     ncols: int | None = None,
     sharey: bool = False,
+    pval_cutoff: float = 0.05,
     mod: str | None = None,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
@@ -66,7 +70,7 @@ def rank_genes_gradients(
     """Draw the names of the top genes of each group at their scores, one panel per group.
 
     If the ranking has fold changes, the colour shows whether a gene is higher or lower in the group than in the
-    reference. If genes are ranked by the absolute score, absolute scores are drawn. Any ranking in the format of
+    reference. If it has adjusted p-values, the dot of a gene that is not significant is empty. If genes are ranked by the absolute score, absolute scores are drawn. Any ranking in the format of
     :func:`scanpy.tl.rank_genes_groups` can be drawn.
 
     Parameters
@@ -84,6 +88,7 @@ def rank_genes_gradients(
         Number of panels per row; if `None`, as many as fit on a page without overlap of the names of genes.
     sharey
         Whether all panels have the same limits of the score. Panels of groups with small scores are then mostly empty.
+    %(significant_pval_cutoff)s
     %(mod)s
     %(panels_ax)s
 
@@ -122,7 +127,10 @@ def rank_genes_gradients(
         figure, panels = panel_grid(len(tables), ax, figsize, size=size, n_columns=n_columns)
         room = panels[0].get_window_extent().height / panels[0].get_figure(root=True).dpi  # type: ignore[union-attr]
         longest = min(max(int(0.6 * room / inches("x")), 4), _LONGEST)
-        labels = [_panel(panel, table, by_size, longest) for panel, table in zip(panels, tables.values(), strict=True)]
+        labels = [
+            _panel(panel, table, by_size, longest, pval_cutoff)
+            for panel, table in zip(panels, tables.values(), strict=True)
+        ]
         for i, (panel, group) in enumerate(zip(panels, tables, strict=True)):
             panel.set_title(f"{shorten(group, 30)} vs. {reference}")
             panel.set_xlim(-0.8, n_genes - 0.2)
@@ -130,7 +138,9 @@ def rank_genes_gradients(
             if sharey and i % n_columns:
                 panel.tick_params(axis="y", labelleft=False)
         label_panels(panels, x="Rank", y=score_name(ranking.params))
-        _legend(figure if ax is None else ax, pd.concat(tables.values()))
+        if groups is None:
+            note_part(figure if ax is None else ax, (len(names), len(ranking.groups), "groups"))
+        _legend(figure if ax is None else ax, pd.concat(tables.values()), pval_cutoff)
         fit_texts(figure, panels)
         _make_room(panels, labels, sharey=sharey)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
@@ -150,7 +160,12 @@ def _arrange(n_panels: int, n_genes: int, ncols: int | None, page: tuple[float, 
     return n, min(n_columns, n_panels)
 
 
-def _panel(ax: Axes, table: pd.DataFrame, by_size: bool, longest: int) -> list[Annotation]:
+def _empty(table: pd.DataFrame, pval_cutoff: float) -> NDArray[np.bool_]:
+    """Genes with an adjusted p-value that is not significant."""
+    return np.asarray(table["pval_adj"] > pval_cutoff)
+
+
+def _panel(ax: Axes, table: pd.DataFrame, by_size: bool, longest: int, pval_cutoff: float) -> list[Annotation]:
     """Draw the genes of one group; return the labels with their names."""
     rank, fold = np.arange(len(table)), table["log2fc"].to_numpy()
     score = np.abs(table["score"].to_numpy()) if by_size else table["score"].to_numpy()
@@ -164,7 +179,8 @@ def _panel(ax: Axes, table: pd.DataFrame, by_size: bool, longest: int) -> list[A
     }
     for sign, colour in ((1, VERMILLION), (-1, BLUE), (0, "black")):
         rows = np.sign(np.nan_to_num(fold)) == sign
-        ax.scatter(rank[rows], score[rows], s=6, c=colour, linewidths=0)
+        faces: Any = np.where(_empty(table, pval_cutoff)[rows], "white", colour)
+        ax.scatter(rank[rows], score[rows], s=7, c=faces, edgecolors=colour, linewidths=0.6)
         for i in np.flatnonzero(rows):
             gene = shorten(str(table["gene"].iloc[i]), longest)
             names.append(ax.annotate(gene, (rank[i], score[i]), xytext=(0, 3), color=colour, **upright))
@@ -194,17 +210,26 @@ def _make_room(panels: list[Axes], names: list[list[Annotation]], *, sharey: boo
             panel.set_ylim(low, high)
 
 
-def _legend(on: Figure | Axes, table: pd.DataFrame) -> None:
-    """Add a legend of the colours; in a figure, below the panels, so that it covers no gene name."""
+def _legend(on: Figure | Axes, table: pd.DataFrame, pval_cutoff: float) -> None:
+    """Add a legend of the colours and of empty dots; in a figure, below the panels, so that it covers no gene name."""
     signs = set(np.sign(table["log2fc"].dropna()))
     handles = [
         Line2D([], [], ls="none", marker="o", ms=3, color=colour, label=label)
         for sign, colour, label in ((1, VERMILLION, "higher in the group"), (-1, BLUE, "lower in the group"))
         if sign in signs
     ]
+    tested = table["pval_adj"].notna()
+    empty = _empty(table, pval_cutoff)
+    dot: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 3, "mew": 0.6, "mec": GREY}
+    if (tested & ~empty).any():
+        handles.append(Line2D([], [], mfc=GREY, label=f"adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g}", **dot))
+    if empty.any():
+        handles.append(Line2D([], [], mfc="white", label=f"adjusted p > {pval_cutoff:g}", **dot))
     if handles:
+        width = on.get_figure(root=True).get_figwidth()  # type: ignore[union-attr]
+        columns = legend_columns([str(handle.get_label()) for handle in handles], width)
         position = (
-            {"loc": "outside lower right", "ncols": 2, "columnspacing": 1.0}
+            {"loc": "outside lower right", "ncols": columns, "columnspacing": 1.0}
             if isinstance(on, plt.Figure)
             else {"loc": "upper right"}
         )

@@ -11,7 +11,18 @@ from scpi._saliency import has_non_negative_units, order_genes, read_saliency
 from scpi._slots import listed
 from scpi.pl._checks import check_at_least_one, check_choice
 from scpi.pl._cut import inches
-from scpi.pl._figure import DIVERGING, MAX_HEIGHT, PAGE_WIDTH, SMALL, colour_bar, finish, new_axes, shorten, style
+from scpi.pl._figure import (
+    DIVERGING,
+    MAX_HEIGHT,
+    PAGE_WIDTH,
+    SMALL,
+    colour_bar,
+    finish,
+    new_axes,
+    note_part,
+    shorten,
+    style,
+)
 from scpi.pl._order import scale_columns, union
 from scpi.pl._score_names import saliency_name
 from scpi.pl._unit_titles import choose_units, unit_titles
@@ -137,6 +148,8 @@ def saliency(
         colour_bar(figure, image, axes, label, shrink=min(1.0, 1.4 / figsize[1]), aspect=15, pad=0.02)
         if group is not None:
             axes.set_title(shorten(group, 40))
+        if units is None:
+            note_part(axes, (len(chosen), len(names), "units"))
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -8,7 +8,17 @@ import numpy as np
 
 from scpi._changes import among
 from scpi.pl._cut import inches
-from scpi.pl._figure import DIVERGING, PAGE_WIDTH, colour_bar, finish, new_axes, set_labels, style, symmetric_limit
+from scpi.pl._figure import (
+    DIVERGING,
+    PAGE_WIDTH,
+    colour_bar,
+    finish,
+    new_axes,
+    note_part,
+    set_labels,
+    style,
+    symmetric_limit,
+)
 from scpi.pl._order import similar
 from scpi.pl._unit_titles import choose_units
 
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
 # Style of Kinalis et al. (2019): exponent of the grey scale, and the scaled impact above which a unit is drawn and a
 # difference is drawn
 POWER, SHOWN, OVERLAID = 5.0, 0.7, 0.85
+_MISSING = "#C8C8C8"
 
 
 def choose(
@@ -69,12 +80,13 @@ def draw(
     figsize: tuple[float, float] | None,
     show: bool | None,
     return_fig: bool,
+    parts: Sequence[tuple[int, int, str]] = (),
     ticks: Sequence[float] | None = None,
     **colours: Any,
 ) -> Axes | Figure | None:
-    """Draw a matrix of gene sets x columns, with dots where `marks` is true.
+    """Draw a matrix of gene sets x columns, with dots where `marks` is true, and grey where a value is missing.
 
-    Colours diverge around zero, with a few extreme values beyond their limits, unless `colours` of `Axes.imshow` are given.
+    `parts` are the numbers of columns and rows that are drawn, and of those that there are. Colours diverge around zero, with a few extreme values beyond their limits, unless `colours` of `Axes.imshow` are given.
     """
     names = set_labels(sets, 38)
     if figsize is None:
@@ -87,6 +99,7 @@ def draw(
     with style():
         figure, axes = new_axes(ax, figsize)
         image = axes.imshow(matrix, aspect="auto", interpolation="nearest", **colours)
+        axes.set_facecolor(_MISSING)
         if marks is not None:
             y, x = np.nonzero(marks)
             axes.scatter(x, y, s=5, c="black", edgecolors="white", linewidths=0.4, zorder=3)
@@ -95,8 +108,23 @@ def draw(
         axes.tick_params(length=2)
         axes.spines[:].set_visible(False)
         colour_bar(figure, image, axes, label, shrink=0.6, aspect=25, pad=0.02, extend=extend, ticks=ticks)
-        axes.set_xlabel(xlabel)
+        missing = [] if np.isfinite(matrix).all() else ["grey: not tested"]
+        axes.set_xlabel("; ".join([text for text in (xlabel, *missing) if text]))
+        note_part(axes, *parts)
         return finish(figure, axes, ax=ax, show=show, return_fig=return_fig)
+
+
+def parts_chosen(
+    stored: Mapping[str, Any],
+    rows: Sequence[int],
+    columns: Sequence[int],
+    *,
+    units: Sequence[str] | None,
+    sets: Sequence[str] | None,
+) -> list[tuple[int, int, str]]:
+    """Count the units and gene sets that are drawn, and those that there are, where they are not given."""
+    chosen = (rows, len(stored["units"]), "units", units), (columns, len(stored["sets"]), "gene sets", sets)
+    return [(len(drawn), there, name) for drawn, there, name, given in chosen if given is None]
 
 
 def scaled_by_set(impact: NDArray[np.float64]) -> NDArray[np.float64]:

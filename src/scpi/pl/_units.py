@@ -9,7 +9,14 @@ from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._saliency import read_units
 from scpi._slots import listed
-from scpi.pl._figure import PAGE_WIDTH, colour_bar, finish_panels, panel_grid, style
+from scpi.pl._figure import (
+    PAGE_WIDTH,
+    colour_bar,
+    finish_panels,
+    note_part,
+    panel_grid,
+    style,
+)
 from scpi.pl._unit_titles import choose_units, unit_titles
 
 if TYPE_CHECKING:
@@ -102,6 +109,8 @@ def units(
         for panel, unit, title in zip(panels, chosen, titles, strict=True):
             _draw_unit(figure, panel, embedding, values[:, unit], size)
             panel.set_title(title)
+        if units is None:
+            note_part(figure if ax is None else ax, (len(chosen), len(names), "units"))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from scpi._docs import fill
 from scpi._keys import Key
-from scpi.pl._de_panels import LOG10_SMALLEST, draw_tests, genes_to_name, tests_of_groups, within_axis
+from scpi.pl._de_panels import LOG10_SMALLEST, draw_tests, genes_to_name, part_of_groups, tests_of_groups, within_axis
 from scpi.pl._figure import GREY, finish_panels, panel_grid, style
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def volcano(
             log2fc_min=log2fc_min,
             genes=named,
             n_genes=n_genes,
+            ax=ax,
+            part=part_of_groups(data, key, groups, len(tests), mod=mod),
         )
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 

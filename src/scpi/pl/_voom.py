@@ -9,7 +9,16 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi.pl._de_panels import FAINT, MAX_VECTOR_POINTS
-from scpi.pl._figure import SMALL, VERMILLION, finish_panels, label_panels, panel_grid, shorten, style
+from scpi.pl._figure import (
+    SMALL,
+    VERMILLION,
+    finish_panels,
+    label_panels,
+    note_part,
+    panel_grid,
+    shorten,
+    style,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,4 +90,6 @@ def voom(
             panel.set_title(f"{shorten(name, 30)} ({title})" if len(models) > 1 else title, fontsize=SMALL)
             panel.spines[["top", "right"]].set_visible(False)
         label_panels(panels, x=r"Mean $\log_2$ (count + 0.5)", y=r"$\sqrt{\mathrm{SD}}$ of $\log_2$ CPM")
+        if splits is None:
+            note_part(figure if ax is None else ax, (len(chosen), len(models), "models"))
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
