@@ -470,6 +470,23 @@ class TestContract:
             cls(adata, **case[1]).predict(perturbation="A", output="mean")
 
 
+@pytest.mark.parametrize("name", sorted(screen_models() - {"NoChange"}))
+def test_doses_are_used_without_contexts(name, make_screen, build):
+    """What cells at two measured doses differ in, predictions at these doses differ in."""
+    adata = make_screen(conditions={"control": 120, "A": 120, "B": 60})
+    strong = ((adata.obs["perturbation"] == "A") & (adata.obs["dose"] == 1.0)).to_numpy()
+    x = adata.X.toarray()
+    x[strong, :5] = 4 * x[strong, :5] + 4
+    adata.X = sparse.csr_matrix(x)
+    model = build(name, logged(adata), setup={"dose_key": "dose"}, train={"train_size": 1.0})
+    low, high = (values(model.predict(perturbation="A", dose=dose, output="mean")).mean(0) for dose in (0.5, 1.0))
+    if hasattr(model, "preset_"):
+        # Networks of one epoch know no more than that there are two doses
+        assert np.abs(high - low).max() > 1e-3
+    else:
+        assert (high - low)[:5].min() > 0.2
+
+
 def test_results_do_not_depend_on_the_process(make_screen, build, tmp_path):
     """Neither the order of sets nor that of other hashes gets into a result."""
     names = ["SENAVAE-gene_sets-nb", "SENAVAE-linear-normal", "SENAVAE-sena", "Additive"]

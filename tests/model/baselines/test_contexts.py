@@ -212,6 +212,32 @@ class TestDoses:
         np.testing.assert_allclose(change(model, dosed, "P", dose=0.4), np.log1p(0.4) / np.log(2) * low, atol=1e-5)
         np.testing.assert_allclose(change(model, dosed, "P", dose=99.0), high, atol=1e-5)
 
+    @pytest.mark.parametrize(
+        "name", ["Additive", "MeanDelta", "WeightedDelta", "NearestDelta", "RidgeDelta", "LogRatioDelta"]
+    )
+    def test_without_a_context_all_cells_are_of_one(self, dosed, name):
+        one = dosed[dosed.obs["cell_type"] == "NK"].copy()
+        cls = getattr(scpi.model, name)
+        cls.setup_anndata(one, dose_key="dose")
+        model = cls(one)
+        model.train(train_size=1.0)
+        start = mean(one, "NK", "control")
+        low, high = (mean(one, "NK", "P", dose) - start for dose in (1.0, 3.0))
+        fraction = (np.log1p(2.0) - np.log1p(1.0)) / (np.log1p(3.0) - np.log1p(1.0))
+        expected = {1.0: low, 3.0: high, 99.0: high, 2.0: (1 - fraction) * low + fraction * high}
+        for dose, wanted in expected.items():
+            predicted = model.predict(perturbation="P", dose=dose, output="mean").X.mean(0) - start
+            np.testing.assert_allclose(predicted, wanted, atol=1e-5)
+
+    def test_the_mean_cell_of_a_dose(self, dosed):
+        one = dosed[dosed.obs["cell_type"] == "NK"].copy()
+        scpi.model.TrainMean.setup_anndata(one, dose_key="dose")
+        model = scpi.model.TrainMean(one)
+        model.train(train_size=1.0)
+        for dose in (1.0, 3.0):
+            predicted = model.predict(perturbation="P", dose=dose, output="mean").X
+            np.testing.assert_allclose(predicted, np.tile(mean(one, "NK", "P", dose), (len(predicted), 1)), atol=1e-5)
+
     def test_a_line_in_the_logarithm_of_the_dose(self, dosed):
         model = trained("LinearDose", dosed, dose_key="dose")
         logs = np.log1p([1.0, 3.0])

@@ -106,8 +106,12 @@ class Baseline(ScreenModel):
         return profiles._asdict()
 
     def _measured(self, design: NDArray[np.float32]) -> dict[int, NDArray[np.float64]]:
-        """Change of each training context that was measured under ``design``; empty without registered contexts."""
-        return dict(self.module.profiles().by_context(design)) if self.has_contexts else {}
+        """Change of each training context that was measured under the perturbations of ``design``, at its doses.
+
+        Without contexts, all cells are of one. It is empty if neither contexts nor doses are registered: there is nothing
+        that a measured change could be transferred to.
+        """
+        return dict(self.module.profiles().by_context(design)) if self.has_contexts or self.has_doses else {}
 
     def _parts(self, design: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Designs whose changes add up to that of ``design``: itself, or its members if only these were measured."""

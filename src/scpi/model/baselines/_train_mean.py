@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class TrainMean(Baseline):
     """Predict the mean expression of perturbed training cells for every cell.
 
-    The mean is over the same groups as in :class:`MeanDelta`: with a ``context_key``, over the training contexts that
-    have the perturbations, otherwise over all training conditions.
+    The mean is over the same groups as in :class:`MeanDelta`: with a ``context_key`` or a ``dose_key``, over the training
+    contexts that have the perturbations, at their dose; otherwise over all training conditions.
 
     Parameters
     ----------

@@ -21,7 +21,9 @@ class WeightedDelta(Baseline):
     Parameters
     ----------
     %(setup_adata)s
-        The setup needs a ``context_key``.
+        The setup takes a ``context_key``. Without it, all cells are of one context if there is a ``dose_key``;
+        otherwise the change is the mean over all conditions. Between measured doses, changes are interpolated
+        linearly in log1p of the dose.
     %(registry)s
     """
 
