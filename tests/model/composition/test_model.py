@@ -41,6 +41,15 @@ def test_the_plan_is_that_of_the_training_groups(cells, recwarn):
     assert (plan["library_max"] < plan["library"]).all()
 
 
+def test_another_setup_of_the_cells_before_the_training_changes_nothing(cells):
+    expected = trained(cells).predict()
+    CompositionModel.setup_anndata(cells, categorical_covariate_keys=KEYS)
+    model = CompositionModel(cells)
+    CompositionModel.setup_anndata(cells, categorical_covariate_keys=KEYS[:1])
+    model.train()
+    pd.testing.assert_frame_equal(model.predict(), expected)
+
+
 def test_groups_that_were_not_measured(cells):
     wanted = pd.DataFrame(
         {"cell_type": ["T cells", "T cells"], "sm_name": ["compound1", "new"], "plate_name": "plate_0"}

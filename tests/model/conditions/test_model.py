@@ -54,6 +54,15 @@ def test_a_plan_becomes_conditions(table, recwarn):
     assert predicted.uns["prediction"]["method"] == ["perturbation_mean"]
 
 
+def test_another_setup_of_the_table_before_the_training_changes_nothing(table):
+    expected = trained(table, method="perturbation_mean").predict(PLAN).X
+    ConditionModel.setup_anndata(table, perturbation_key="compound", context_key="cell_type")
+    model = ConditionModel(table, method="perturbation_mean")
+    ConditionModel.setup_anndata(table, perturbation_key="cell_type")
+    model.train()
+    np.testing.assert_array_equal(model.predict(PLAN).X, expected)
+
+
 def test_a_prediction_can_be_stored(table, tmp_path):
     predicted = trained(table, method=["mean", "ridge"]).predict(PLAN)
     predicted.write_h5ad(tmp_path / "predicted.h5ad")

@@ -183,7 +183,7 @@ class CompositionModel(ModelBase):
             If there are fewer than three groups, or the exposure differs within a group or is not positive.
         """
         check_ignored(self, ignored)
-        cells = as_indices(indices, self.adata.n_obs)
+        cells = as_indices(indices, self._validate_anndata().n_obs)
         codes, group = np.unique(self._codes()[cells], axis=0, return_inverse=True)
         group = group.ravel()
         if len(codes) < 3:

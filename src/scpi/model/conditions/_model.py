@@ -177,7 +177,7 @@ class ConditionModel(ConditionCalibrationMixin, ModelBase):
             If there are fewer than two conditions, or the features lack a perturbation.
         """
         check_ignored(self, ignored)
-        rows = as_indices(indices, self.adata.n_obs)
+        rows = as_indices(indices, self._validate_anndata().n_obs)
         if len(rows) < 2:
             msg = f"At least two conditions are needed to learn from, but `indices` has {len(rows)}."
             raise ValueError(msg)

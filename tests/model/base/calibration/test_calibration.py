@@ -146,3 +146,35 @@ def test_a_closed_form_is_near_the_refits():
 
 def _table(change, names):
     return ad.AnnData(change.astype(np.float32), obs=pd.DataFrame({"perturbation": names}, index=names))
+
+
+def test_a_copy_that_was_set_up_later_is_another_data_set(screen):
+    MeanDelta.setup_anndata(screen, context_key="cell_type")
+    model = MeanDelta(screen)
+    model.train(train_size=1.0)
+    model.calibrate("contexts")
+    expected = model.left_out_["contexts"]
+    few = screen[:80].copy()
+    MeanDelta.setup_anndata(few, context_key="cell_type")
+    model.calibrate("contexts")
+    np.testing.assert_array_equal(model.left_out_["contexts"]["measured"], expected["measured"])
+    np.testing.assert_array_equal(model.left_out_["contexts"]["predicted"], expected["predicted"])
+    # The setup of the copy is still there
+    assert MeanDelta(few).adata is few
+
+
+def test_another_setup_of_the_cells_changes_nothing(screen):
+    MeanDelta.setup_anndata(screen, context_key="cell_type")
+    model = MeanDelta(screen)
+    model.train(train_size=1.0)
+    model.calibrate("contexts")
+    expected = model.left_out_["contexts"]
+    screen.obs["other"] = np.roll(screen.obs["perturbation"], 7)
+    for again in (model.calibrate, model.train):
+        # With other codes of the conditions, of which there are more
+        MeanDelta.setup_anndata(screen, perturbation_key="other", dose_key="dose")
+        again(**({"over": "contexts"} if again == model.calibrate else {"train_size": 1.0}))
+    model.calibrate("contexts")
+    np.testing.assert_array_equal(model.left_out_["contexts"]["measured"], expected["measured"])
+    np.testing.assert_array_equal(model.left_out_["contexts"]["predicted"], expected["predicted"])
+    assert model.left_out_["contexts"]["perturbation"] == expected["perturbation"]

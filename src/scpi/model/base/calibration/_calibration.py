@@ -78,6 +78,7 @@ class CalibrationMixin(Host):
         """
         self._check_if_trained(warn=False)
         cells = self._calibration_cells()
+        self._validate_anndata()
         measured = self._measure(cells)
         over = self._choose_over(over, measured)
         names = measured.names(over)

@@ -82,6 +82,8 @@ class CellSplitter(pl.LightningDataModule):
         if adata_manager is None:
             msg = "The model has no data to train on: build it with cells, or load it with `adata`."
             raise ValueError(msg)
+        # The cells may have been set up with other keys since the model was built
+        adata_manager.validate()
         # scvi-tools logs them to MLflow under these names
         self.data_loader_kwargs, self.train_size, self.validation_size = loader_kwargs, train_size, validation_size
         self.seed = resolve_seed(seed)

@@ -106,9 +106,18 @@ def restore(cls: type[Any], saved: Saved, adata: AnnData | MuData | None, device
 
 
 def untrained(model: Any) -> Any:
-    """A new model with the arguments of another one, on the same cells."""
+    """A new model with the arguments of another one, on the same cells and with their setup.
+
+    A copy of the cells that was set up later has their identifier, under which scvi-tools would find it.
+    """
     init = {"init_params_": copy.deepcopy(model.init_params_)}
-    return _initialize_model(type(model), model.adata, model.registry, init, None)
+    cls, manager = type(model), model.adata_manager
+    latest = cls._setup_adata_manager_store.get(manager.adata_uuid, manager)
+    cls.register_manager(manager)
+    try:
+        return _initialize_model(cls, model.adata, model.registry, init, None)
+    finally:
+        cls.register_manager(latest)
 
 
 def _construct(cls: type[Any], saved: Saved, adata: AnnData | MuData | None) -> Any:
