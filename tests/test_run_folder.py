@@ -18,7 +18,7 @@ def test_a_new_folder_is_not_made_yet(tmp_path):
 
 def test_results_are_replaced_only_on_request(tmp_path):
     (tmp_path / "a.txt").touch()
-    with pytest.raises(FileExistsError, match=r"holds files: .*overwrite=True` \(--force\)"):
+    with pytest.raises(FileExistsError, match=r"holds files: .*overwrite=True`"):
         output_folder(tmp_path, overwrite=False, resume=False)
     assert output_folder(tmp_path, overwrite=True, resume=False) == tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -42,13 +42,13 @@ def output_folder(out: str | os.PathLike[str], *, overwrite: bool, resume: bool)
     is_begun = (target / _UNFINISHED).is_dir()
     if is_begun and not (overwrite or resume):
         msg = (
-            f"{str(target)!r} holds a run that was not finished: go on with it by `resume=True` (--resume), or start "
-            "again by `overwrite=True` (--force)."
+            f"{str(target)!r} holds a run that was not finished: go on with it by `resume=True`, or start "
+            "again by `overwrite=True`."
         )
         raise FileExistsError(msg)
     if there == target and not is_begun and not overwrite and any(target.iterdir()):
         what = "the results of a run, and none to go on with" if (target / DOCUMENT).is_file() else "files"
-        msg = f"{str(target)!r} holds {what}: choose another folder, or replace its results by `overwrite=True` (--force)."
+        msg = f"{str(target)!r} holds {what}: choose another folder, or replace its results by `overwrite=True`."
         raise FileExistsError(msg)
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -94,7 +94,7 @@ class RunFolder:
             )
             msg = (
                 f"The run in {str(self.out)!r} was begun with other arguments or data ({was}): go on with the same, or start again by "
-                "`overwrite=True` (--force)."
+                "`overwrite=True`."
             )
             raise ValueError(msg)
 
@@ -142,7 +142,7 @@ class RunFolder:
             yield
         except BaseException as error:
             if self.out is not None and self._work.is_dir():
-                error.add_note(f"What was finished is kept in {str(self._work)!r}: go on by `resume=True` (--resume).")
+                error.add_note(f"What was finished is kept in {str(self._work)!r}: go on by `resume=True`.")
             elif isinstance(error, KeyboardInterrupt):
                 error.add_note("Nothing was written.")
             raise

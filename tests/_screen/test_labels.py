@@ -147,3 +147,11 @@ def test_labels_of_any_type_are_read_as_text():
     mixed = text_labels(pd.Series(pd.Categorical([1, "1", "a"], categories=[1, "1", "a"])))
     assert np.asarray(mixed).tolist() == ["1", "1", "a"]
     assert np.asarray(text_labels(pd.Series([True, False]))).tolist() == ["True", "False"]
+
+
+@pytest.mark.parametrize(
+    ("control", "names"),
+    [(0, ["0"]), (1.0, ["1.0"]), (["NT", 2], ["NT", "2"]), ("control", ["control"]), (False, ["False"])],
+)
+def test_a_message_has_one_spelling_of_a_number(control, names):
+    assert Labelling.of(control).control_names == names

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import scpi
-from scpi.cli._predict import changes, log_normalised, model_class, verdict
+from scpi.cli._predict import changes, check_names, log_normalised, model_class, verdict
 
 CONTEXTS = ("--perturbation-key", "condition", "--control", "ctrl", "--context-key", "type")
 
@@ -53,6 +53,33 @@ def test_a_context_that_was_not_measured(run, contexts, tmp_path):
     )
     again = model.predict(perturbation="stim", context="NK", n_cells=30, rng=0)
     np.testing.assert_allclose(again.X.toarray(), predicted.X.toarray(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--perturbation", "STIM", "--context", "NK"], "--perturbation names 'STIM', which is no perturbation of"),
+        (["--perturbation", "ctrl", "--context", "NK"], "--perturbation names 'ctrl', which is no perturbation of"),
+        (["--perturbation", "stim", "--context", "nk"], "--context is 'nk', which has no control cell in obs['type']"),
+        (["--perturbation", "stim", "--context", "NK", "--context-key", "t"], "--context-key names 't', but `obs` has"),
+        (["--perturbation", "stim", "--context", "NK", "--perturbation-key", "p"], "--perturbation-key names 'p', but"),
+        (["--perturbation", "stim", "--context", "NK", "--compare", "Wrong"], "no model 'Wrong'"),
+    ],
+)
+def test_names_are_checked_before_any_evaluation(run, contexts, tmp_path, monkeypatch, options, message):
+    monkeypatch.setattr(scpi.benchmark, "evaluate", lambda *args, **kwargs: pytest.fail("evaluated"))
+    result = run("predict", contexts, *CONTEXTS, *options, "--out", tmp_path / "out")
+    assert result.exit_code == 2 and result.output.startswith("Error: ")
+    assert message in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_control_that_no_cell_has(contexts):
+    keys = {"perturbation_key": "condition", "control": 0, "delimiter": "+", "context_key": None}
+    with pytest.raises(
+        ValueError, match=r"No cell of obs\['condition'\] is labelled '0' \(`control`\), only 'ctrl', 'stim'"
+    ):
+        check_names(ad.read_h5ad(contexts), ["stim"], None, **keys)
 
 
 def test_what_is_measured_is_no_test(run, contexts, tmp_path):

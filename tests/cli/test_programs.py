@@ -23,11 +23,14 @@ def test_programs_are_named_by_gene_sets(run, cells, gmt, tmp_path):
     written = pd.read_csv(said["units"], keep_default_na=False)
     columns = ["unit", "name", "zscore", "pval_adj", "genes"]
     pd.testing.assert_frame_equal(written[columns], for_spreadsheets(units)[columns], check_dtype=False)
-    # Genes stand under the names of their units, in the order of `get.programs`
+    # Genes in the order of `get.programs`; `unit` joins both tables, and both name it
     genes, expected = pd.read_csv(said["genes"]), scpi.get.programs(adata, top_n=50)
     assert list(genes["gene"]) == list(expected["gene"])
     names = dict(zip(units["unit"], units["name"], strict=True))
-    assert list(genes["unit"]) == list(for_spreadsheets(expected.assign(unit=expected["unit"].map(names)))["unit"])
+    assert list(genes["unit"]) == list(expected["unit"])
+    assert list(genes["name"]) == list(for_spreadsheets(expected.assign(name=expected["unit"].map(names)))["name"])
+    joined = genes.merge(written, on="unit", validate="many_to_one")
+    assert len(joined) == len(genes) and (joined["name_x"] == joined["name_y"]).all()
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Kinalis et al." in page and "was trained for 2 epochs" in page
     assert units["name"][0] in page.replace("&#39;", "'")
@@ -42,13 +45,29 @@ def test_without_gene_sets_units_keep_their_numbers(run, cells, tmp_path):
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["verdict"] == "3 gene programs were found."
     assert list(pd.read_csv(tmp_path / "out" / "units.csv")["name"]) == ["unit_0", "unit_1", "unit_2"]
-    assert "give a file by --gene-sets" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "give a file or a collection by --gene-sets" in (tmp_path / "out" / "report.html").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_names_are_checked_before_the_training(run, cells, gmt, tmp_path, monkeypatch):
+    monkeypatch.setattr(scpi.model.GeneProgramAE, "train", lambda *args, **kwargs: pytest.fail("trained"))
+    for options, message in (
+        (["--gene-sets", gmt, "--label-key", "wrong"], "--label-key names 'wrong', but `obs` has no column 'wrong'"),
+        (["--gene-sets", "basic"], "No gene of the data is in any gene set"),
+        (["--gene-sets", gmt, "--min-size", "50"], "within the size limits"),
+    ):
+        result = run("programs", cells, "--out", tmp_path / "out", *options)
+        assert result.exit_code == 2 and message in result.output
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--gene-sets", "nothing.gmt"], "There is no file 'nothing.gmt' (--gene-sets)."),
+        (
+            ["--gene-sets", "nothing.gmt"],
+            "There is no file 'nothing.gmt', nor a collection of that name: --gene-sets takes",
+        ),
         (["--label-key", "condition"], "needs --gene-sets"),
         (["--batch-key", "wrong"], "wrong"),
         (["--layer", "wrong"], "wrong"),

@@ -71,6 +71,27 @@ def test_screen(tmp_path):
     assert "Planted and found" not in result.output
 
 
+def test_without_gene_sets_the_model_does_without(tmp_path):
+    adata = plant_screen(n_perturbations=3, n_cells=20, n_decoy_sets=0, rng=0)
+    del adata.varm["gene_sets"], adata.uns["gene_sets"]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    result = run("screen", tmp_path / "cells.h5ad", "--out", tmp_path / "out", "--max-epochs", 1)
+    assert result.exit_code == 0, result.output
+    # Before the training, and at the end
+    assert " ".join(result.output.split()).count("such as hallmark (`gene_sets`, --gene-sets)") == 2
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "no gene sets and a normal likelihood" in page
+    assert "differential_activity" not in page and "Activity of gene sets" not in page
+    assert not (tmp_path / "out" / "differential_activity.csv").exists()
+    refused = run("screen", tmp_path / "cells.h5ad", "--out", tmp_path / "o", "--encoder", "gene_sets")
+    assert refused.exit_code == 2 and "The encoder needs gene sets" in refused.output
+
+
+def test_a_collection_of_gene_sets(tmp_path, monkeypatch):
+    found = given(tmp_path, monkeypatch, "--gene-sets", "basic")
+    assert found["gene_sets"] == scpi.datasets.gene_sets("basic")
+
+
 class Stop(Exception):
     """The analysis was called."""
 
@@ -80,7 +101,7 @@ def given(tmp_path, monkeypatch, *options):
     found = {}
 
     def take(data, gene_sets=None, **arguments):
-        found.update(arguments)
+        found.update(arguments, gene_sets=gene_sets)
         raise Stop
 
     monkeypatch.setattr(scpi.screen, "run_screen", take)
@@ -126,7 +147,10 @@ def test_the_training_is_logged_beside_the_report(tmp_path, monkeypatch, kind, n
         (["--perturbation-key", "wrong"], "no column 'wrong'"),
         (["--control", "wrong"], "labelled 'wrong'"),
         (["--gene-sets", "nothing.gmt"], "no file 'nothing.gmt'"),
-        (["--held-out", "A+wrong"], "A+wrong"),
+        (["--control", "wrong"], "(--control)"),
+        (["--sample-key", "wrong"], "--sample-key names 'wrong'"),
+        (["--predict", "wrong"], "in --predict;"),
+        (["--held-out", "A+wrong"], "--held-out names"),
         (["--layer", "wrong"], "'wrong'"),
         (["--mod", "rna"], "omit mod"),
     ],
@@ -164,7 +188,8 @@ def test_results_are_replaced_only_by_force(tmp_path, monkeypatch, small):
     result = run("demo", "--out", tmp_path)
     assert result.exit_code == 2
     assert "holds files" in result.output
-    assert "--force" in result.output
+    assert "replace its results by --force." in result.output
+    assert "overwrite" not in result.output
 
     def stop(*args, overwrite, resume, **kwargs):
         assert overwrite

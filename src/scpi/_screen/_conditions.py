@@ -86,7 +86,7 @@ def describe_conditions(
     """What was understood of the labels of cells, in one sentence; arguments as of :func:`read_conditions`."""
     n_members = np.array([len(condition.doses) for condition in conditions])
     n_cells = np.bincount(codes[codes >= 0], minlength=len(conditions))
-    parts = [f"{n_cells[n_members == 0].sum():,} control cells ({quoted(labelling.controls)})"]
+    parts = [f"{n_cells[n_members == 0].sum():,} control cells ({quoted(labelling.control_names)})"]
     for which, what in ((n_members == 1, "single perturbations"), (n_members > 1, "combinations")):
         names = {condition.label for condition, chosen in zip(conditions, which, strict=True) if chosen}
         parts.append(f"{len(names):,} {what} ({n_cells[which].sum():,} cells)" if names else f"no {what}")

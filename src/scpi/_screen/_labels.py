@@ -58,6 +58,14 @@ class Labelling:
         """Canonical name of the control."""
         return self.controls[0]
 
+    @property
+    def control_names(self) -> list[str]:
+        """Labels of the control for a message: those of ``controls``, a number in one spelling only."""
+        names: dict[str | float, str] = {}
+        for control in self.controls:
+            names.setdefault(_as_number(control), control)
+        return list(names.values())
+
     def parts(self, label: Any) -> list[str]:
         """Members of a label as they are written, in their order, controls included."""
         text = "" if pd.isna(label) else str(label).strip()
@@ -166,6 +174,14 @@ def spellings(value: Any) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating) or value != value // 1:
         return [text]
     return [text, *({str(int(value)), str(float(value))} - {text})]
+
+
+def _as_number(label: str) -> str | float:
+    """The number that a label spells, else the label."""
+    try:
+        return float(label)
+    except ValueError:
+        return label
 
 
 def _joined(parts: list[str], run: list[str], whole: str) -> list[str]:

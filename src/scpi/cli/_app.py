@@ -9,6 +9,7 @@ import typer
 import scpi._own_init  # noqa: F401  # before anything else of a folder that may be mixed
 from scpi import __version__
 from scpi.cli._benchmark import benchmark
+from scpi.cli._command import Command
 from scpi.cli._de import de
 from scpi.cli._demo import demo
 from scpi.cli._predict import predict
@@ -41,5 +42,5 @@ def main(
 
 
 for _command in (demo, screen, de, programs, predict):
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 app.add_typer(benchmark, name="benchmark")

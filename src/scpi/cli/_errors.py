@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from scpi.cli._command import with_options
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,4 +51,4 @@ def _level(least: int) -> Iterator[None]:
 
 def _say_why(message: str, error: BaseException) -> None:
     """Print one line on an error, with what it says of results that were kept."""
-    typer.secho(" ".join([message, *getattr(error, "__notes__", [])]), fg=typer.colors.RED, err=True)
+    typer.secho(with_options(" ".join([message, *getattr(error, "__notes__", [])])), fg=typer.colors.RED, err=True)

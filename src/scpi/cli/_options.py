@@ -32,6 +32,13 @@ Control = Annotated[
     list[str] | None,
     typer.Option(help="Label of the unperturbed cells; may be repeated.", show_default="control"),
 ]
+GeneSets = Annotated[
+    str | None,
+    typer.Option(
+        help="GMT file, or a collection of human gene sets: basic, hallmark, go_bp, reactome (`scpi.datasets.gene_sets`).",
+        show_default="the gene sets of the cells, if any",
+    ),
+]
 Layer = Annotated[str | None, typer.Option(help="Layer with counts or log-normalised values.", show_default="X")]
 Mod = Annotated[
     str | None, typer.Option(help="Modality of an .h5mu file that contains the expression.", show_default=False)

@@ -121,6 +121,7 @@ def predict(
         with results_folder(out, force=force) as folder:
             classes = {name: model_class(name) for name in names}
             adata = log_normalised(read_screen(file), layer=layer, mod=mod)
+            check_names(adata, perturbation, context, **keys)
             leave_out = splits.leave_combinations_out if context is None else splits.leave_context_out
             divided = leave_out(adata, rng=seed, **keys)
             quietly = training | {"enable_progress_bar": False}
@@ -217,6 +218,44 @@ def model_class(name: str) -> Any:
         msg = f"There is no model {name!r} that predicts perturbations; there are {', '.join(known)}."
         raise ValueError(msg)
     return getattr(scpi.model, name)
+
+
+def check_names(
+    adata: AnnData,
+    perturbation: list[str],
+    context: str | None,
+    *,
+    perturbation_key: str,
+    control: str | list[str],
+    delimiter: str | None,
+    context_key: str | None,
+) -> None:
+    """Refuse columns and names that the cells do not have, before anything is trained."""
+    from scpi._screen._labels import Labelling
+    from scpi._slots import find_column, listed, read_labels
+
+    find_column(adata, perturbation_key, argument="perturbation_key")
+    labels, labelling = read_labels(adata, perturbation_key), Labelling.of(control, delimiter)
+    read = labelling.read(labels)
+    if labelling.control not in read.categories:
+        msg = f"No cell of obs['{perturbation_key}'] is labelled {listed(labelling.control_names)} (`control`), only {listed(labels.categories, 12)}."
+        raise ValueError(msg)
+    known = labelling.vocabulary(read.categories)
+    for asked in perturbation:
+        unknown = [name for name in labelling.members(asked) if name not in known]
+        if unknown or not labelling.members(asked):
+            msg = (
+                f"`perturbation` names {(unknown or [asked])[0]!r}, which is no perturbation of obs['{perturbation_key}']: there are "
+                f"{listed(known, 12)}."
+            )
+            raise ValueError(msg)
+    if context is None or context_key is None:
+        return
+    contexts = find_column(adata, context_key, argument="context_key").astype(str)
+    controls = sorted(set(contexts[read == labelling.control]))
+    if context not in controls:
+        msg = f"`context` is {context!r}, which has no control cell in obs['{context_key}']: there are {listed(controls, 12)}."
+        raise ValueError(msg)
 
 
 def log_normalised(data: Any, *, layer: str | None, mod: str | None) -> AnnData:

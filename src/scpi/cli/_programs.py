@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scpi.cli._errors import clear_errors
+from scpi.cli._gene_sets import read_sets
 from scpi.cli._options import (
     Accelerator,
     AcceleratorOption,
@@ -16,6 +16,7 @@ from scpi.cli._options import (
     Cells,
     Debug,
     Force,
+    GeneSets,
     Layer,
     MaxEpochs,
     Mod,
@@ -37,10 +38,7 @@ _N_GENES = 50
 def programs(
     file: Cells,
     out: Out,
-    gene_sets: Annotated[
-        Path | None,
-        typer.Option(help="GMT file to name programs by.", show_default="the gene sets of the cells, if any"),
-    ] = None,
+    gene_sets: GeneSets = None,
     n_units: Annotated[
         int | None, typer.Option(min=1, help="Number of latent units.", show_default="of the model")
     ] = None,
@@ -67,33 +65,34 @@ def programs(
 ) -> None:
     """Find gene programs that vary between cells, and name them by gene sets; needs counts.
 
-    Example: scpi programs cells.h5ad --gene-sets hallmark.gmt --label-key cell_type --out programs
+    Example: scpi programs cells.h5ad --gene-sets hallmark --label-key cell_type --out programs
     """
     with clear_errors(debug=debug, quiet=quiet):
-        if gene_sets is not None and not gene_sets.expanduser().is_file():
-            msg = f"There is no file {str(gene_sets)!r} (--gene-sets)."
-            raise FileNotFoundError(msg)
-        if obs_keys and gene_sets is None:
-            msg = "--label-key compares the units that gene sets name, and needs --gene-sets."
-            raise ValueError(msg)
         from scpi import tl
         from scpi._keys import Key
         from scpi._mudata import resolve_modality
         from scpi._quiet import quiet_lightning
+        from scpi._slots import find_column
         from scpi.cli._results import results_folder, show_results, write_page, write_table
         from scpi.model import GeneProgramAE
         from scpi.screen import read_screen
 
+        sets = read_sets(gene_sets)
         with results_folder(out, force=force) as folder:
             adata = resolve_modality(read_screen(file), mod)
+            if sets is not None:
+                tl.gene_sets(adata, sets, min_size=min_size)
+            if obs_keys and Key.varm.GENE_SETS not in adata.varm:
+                msg = "--label-key compares the units that gene sets name, and needs --gene-sets."
+                raise ValueError(msg)
+            for column in obs_keys or ():
+                find_column(adata, column, argument="obs_keys")
             GeneProgramAE.setup_anndata(adata, layer=layer, batch_key=batch_key)
             model = GeneProgramAE(adata, n_units=n_units, seed=seed)
             with quiet_lightning():
                 model.train(max_epochs, enable_progress_bar=not quiet, **on_device(accelerator))
             adata.obsm["X_scpi"] = model.get_latent_representation()
             tl.saliency(adata, model, rng=seed)
-            if gene_sets is not None:
-                tl.gene_sets(adata, gene_sets, min_size=min_size)
             if Key.varm.GENE_SETS in adata.varm:
                 tl.gene_set_impact(adata, min_size=min_size, rng=seed)
                 tl.annotate_units(adata, obs_keys=obs_keys)
@@ -135,16 +134,17 @@ def _page(adata: AnnData, genes: pd.DataFrame, units: pd.DataFrame, model: Any) 
     return {
         "verdict": _verdict(units),
         "questions": [
-            (name, ", ".join(genes["gene"][genes["unit"] == name].head(8))) for name in units["name"].head(12)
+            (row.name, ", ".join(genes["gene"][genes["unit"] == row.unit].head(8)))
+            for row in units[["unit", "name"]].head(12).itertuples(index=False)
         ],
         "tiles": [(f"{adata.n_obs:,}", "cells"), (f"{adata.n_vars:,}", "genes"), (f"{len(units):,}", "units")],
         "design": [("Model", "a non-negative latent unit for each program, from counts")],
         "notes": []
         if is_named
-        else ["There are no gene sets, so that units have no names: give a file by --gene-sets."],
+        else ["There are no gene sets, so that units have no names: give a file or a collection by --gene-sets."],
         "figures": encode_figures([(title, f"{caption} At most eight units are drawn.", draw)]),
         "genes": as_gene_table(
-            genes,
+            genes[["name", "gene", "unit", "rank", "score"]],
             caption=f"The first {_N_GENES} genes of each program, those that it raises before those that it lowers. The score is the mean effect of the "
             "unit on the gene.",
             file="programs.csv",
@@ -155,7 +155,7 @@ def _page(adata: AnnData, genes: pd.DataFrame, units: pd.DataFrame, model: Any) 
 
 
 def _tables(adata: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Genes of each unit, under the name of the unit, and the units."""
+    """Genes of each unit, with the name of the unit, and the units; both tables have the column `unit`."""
     from scpi import get
     from scpi._keys import Key
 
@@ -165,7 +165,8 @@ def _tables(adata: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
     else:
         units = genes[["unit"]].drop_duplicates(ignore_index=True).assign(name=lambda table: table["unit"])
     names = dict(zip(units["unit"], units["name"], strict=True))
-    return genes.assign(unit=[names[unit] for unit in genes["unit"]]), units
+    genes.insert(1, "name", [names[unit] for unit in genes["unit"]])
+    return genes, units
 
 
 def _verdict(units: pd.DataFrame) -> str:

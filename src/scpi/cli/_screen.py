@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from scpi.cli._errors import clear_errors
+from scpi.cli._gene_sets import read_sets
 from scpi.cli._options import (
     Accelerator,
     AcceleratorOption,
@@ -17,6 +18,7 @@ from scpi.cli._options import (
     Control,
     Debug,
     Force,
+    GeneSets,
     Layer,
     Likelihood,
     LikelihoodOption,
@@ -109,9 +111,7 @@ def screen(
     size_factor_key: Annotated[
         str | None, typer.Option(help="Column of obs with the depth of each cell, for counts.", show_default=False)
     ] = None,
-    gene_sets: Annotated[
-        Path | None, typer.Option(help="GMT file; by default, the gene sets stored with the cells.")
-    ] = None,
+    gene_sets: GeneSets = None,
     layer: Layer = None,
     rows: Annotated[
         Rows,
@@ -181,14 +181,12 @@ def screen(
 ) -> None:
     """Train on a screen, compare predictions with baselines, explain them, and write a report.
 
-    Example: scpi screen cells.h5ad --control non-targeting --gene-sets sets.gmt --out report
+    Example: scpi screen cells.h5ad --control non-targeting --gene-sets hallmark --out report
     """
     with clear_errors(debug=debug, quiet=quiet):
-        if gene_sets is not None and not gene_sets.expanduser().is_file():
-            msg = f"There is no file {str(gene_sets)!r} (--gene-sets)."
-            raise FileNotFoundError(msg)
         from scpi.screen import read_screen
 
+        sets = read_sets(gene_sets)
         data = read_screen(file)
         if rows is not Rows.cells:
             run_pseudobulk(
@@ -244,7 +242,7 @@ def screen(
         }
         run(
             data,
-            gene_sets,
+            sets,
             model_kwargs={name: value for name, value in settings.items() if value is not None},
             train_kwargs=on_device(accelerator) | ({} if logger is None else {"logger": _logger(logger, out)}),
             unassigned=unassigned or (),

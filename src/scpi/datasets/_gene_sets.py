@@ -43,6 +43,10 @@ COLLECTIONS = {
 }
 
 
+NAMES = (BASIC, *dict.fromkeys(name for name, _ in COLLECTIONS))
+"""Names of the collections."""
+
+
 @fill
 def gene_sets(
     name: Literal["basic", "hallmark", "go_bp", "reactome"] = "basic",
@@ -97,9 +101,8 @@ def gene_sets(
         with as_file(files("scpi.datasets").joinpath("basic_sets.gmt")) as path:
             return parse_gene_sets(path)
     if (name, organism) not in COLLECTIONS:
-        names = [BASIC, *dict.fromkeys(known for known, _ in COLLECTIONS)]
-        if name not in names:
-            msg = f"There is no collection {name!r} of gene sets, only {listed(names)}."
+        if name not in NAMES:
+            msg = f"There is no collection {name!r} of gene sets, only {listed(NAMES)}."
             raise ValueError(msg)
         organisms = [_HUMAN, *(other for known, other in COLLECTIONS if known == name and other != _HUMAN)]
         msg = f"The collection {name!r} has gene sets of {listed(organisms)}, not of {organism!r}."

@@ -86,6 +86,7 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
         for label in get.explained_prediction(result.adata, "conditions")["perturbation"]
     ]
     lacking = {
+        "Activity of gene sets": Key.varm.GENE_SETS not in result.adata.varm,
         "Causal graph": result.adata.uns[Key.uns.CAUSAL_GRAPH]["edges"].empty,
         "Effects of the perturbations": Key.uns.PERTURBATION_EFFECT not in result.adata.uns,
     }

@@ -21,7 +21,9 @@ def methods(result: ScreenResult) -> str:
     software = ", ".join(
         f"{name} {numbers[name]}" for name in ("scpi", "scvi-tools", "scanpy", "torch") if name in numbers
     )
-    n_sets = adata.varm[Key.varm.GENE_SETS].shape[1]
+    sets = (
+        f"{adata.varm[Key.varm.GENE_SETS].shape[1]} gene sets" if Key.varm.GENE_SETS in adata.varm else "no gene sets"
+    )
     if result.held_out:
         split = f"{len(result.held_out)} conditions were held out of all training"
     else:
@@ -29,7 +31,7 @@ def methods(result: ScreenResult) -> str:
     sentences = [
         f"{adata.n_obs:,} cells and {adata.n_vars:,} genes were analysed with {software}.",
         f"A SENA-discrepancy-VAE (Zhang et al., 2023; de la Fuente Cedeño et al., 2025) with {result.model.n_factors_} causal "
-        f"factors, {n_sets} gene sets and a {settings['likelihood']} likelihood was trained for at most "
+        f"factors, {sets} and a {settings['likelihood']} likelihood was trained for at most "
         f"{settings['max_epochs'] or preset.max_epochs} epochs (seed {settings['seed']}); {split}.",
         "Predicted changes of the mean log expression were compared with those of the held-out cells, against control cells that "
         "no model was trained on. Differences from baselines are paired over perturbations, with percentile intervals of 2,000 "

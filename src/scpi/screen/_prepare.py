@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from scpi import tl
+from scpi._gene_sets import match_gene_sets, parse_gene_sets
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._scoring._rows import refuse_conditions
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 COUNTS = Key.layers.COUNTS
 _TARGET_SUM = 1e4
+_NO_SETS = (
+    "There are no gene sets, so that the first layer of the model has no names, and no set is tested: give a GMT file, or a collection such as "
+    "hallmark (`gene_sets`, --gene-sets)."
+)
 
 
 def prepare_screen(
@@ -45,14 +50,18 @@ def prepare_screen(
 ) -> AnnData:
     """Copy a screen of counts or log-normalised values, check it, match gene sets and normalise it.
 
-    Returns log-normalised ``X``, canonical labels, the columns of the design, ``varm["gene_sets"]`` and, where there are
-    counts, ``layers["counts"]``. Labels that are ``unassigned`` are none, beside those that mean it anyway. The gene sets are those of the screen if ``None``. At most ``n_top_genes`` genes are kept,
+    Returns log-normalised ``X``, canonical labels, the columns of the design, ``varm["gene_sets"]`` if there are any, and,
+    where there are counts, ``layers["counts"]``. Labels that are ``unassigned`` are none, beside those that mean it anyway. The gene sets are those
+    of the screen if ``None``. At most ``n_top_genes`` genes are kept,
     those that vary most and those that are perturbed; all if ``None``. ``notes`` receives a sentence on whatever is
     left out.
     """
     source = resolve_modality(data, mod)
     perturbation_key = design.perturbation_key
     labels = read_labels(data, perturbation_key, mod=mod)
+    if gene_sets is not None:
+        # Before any work, on all genes
+        match_gene_sets(list(map(str, source.var_names)), parse_gene_sets(gene_sets), min_size=min_size)
     adata = in_memory(source)
     for argument, column in design.columns().items():
         values = find_column(data, column, mod=mod, argument=argument)
@@ -76,8 +85,7 @@ def prepare_screen(
     if gene_sets is not None:
         tl.gene_sets(adata, gene_sets, min_size=min_size)
     elif Key.varm.GENE_SETS not in adata.varm:
-        msg = f"There are no gene sets: give a GMT file, or a screen with `varm[{Key.varm.GENE_SETS!r}]`."
-        raise ValueError(msg)
+        notes.append(_NO_SETS)
     return adata
 
 
@@ -133,7 +141,7 @@ def _check_labels(labels: pd.Series, labelling: Labelling) -> None:
     n_control = int(counts.get(control, 0))
     if n_control == 0:
         msg = (
-            f"No cell of `obs[{labels.name!r}]` is labelled {listed(labelling.controls)} (`control`), only "
+            f"No cell of `obs[{labels.name!r}]` is labelled {listed(labelling.control_names)} (`control`), only "
             f"{listed(labels.cat.categories, 12)}."
         )
         raise ValueError(msg)

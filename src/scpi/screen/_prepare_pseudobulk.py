@@ -80,7 +80,7 @@ def _check_control(adata: AnnData, perturbation_key: str, labelling: Labelling) 
     labels = adata.obs[perturbation_key]
     if not (labels == labelling.control).any():
         msg = (
-            f"No row of `obs[{perturbation_key!r}]` is labelled {listed(labelling.controls)} (`control`). If the values are "
+            f"No row of `obs[{perturbation_key!r}]` is labelled {listed(labelling.control_names)} (`control`). If the values are "
             "changes against a control without a row, add it by `scpi.screen.with_zero_control` (--rows changes)."
         )
         raise ValueError(msg)

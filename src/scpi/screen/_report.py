@@ -46,7 +46,7 @@ def _context(result: ScreenResult) -> dict[str, Any]:
     key, control = settings["perturbation_key"], Labelling.of(settings["control"], settings["delimiter"]).control
     counts = adata.obs[key].value_counts()
     n_conditions = int((counts.drop(control) > 0).sum())
-    n_sets = adata.varm[Key.varm.GENE_SETS].shape[1]
+    has_sets = Key.varm.GENE_SETS in adata.varm
     truth, genes = truth_lines(result), _genes(result)
     return {
         "title": settings["title"],
@@ -57,7 +57,7 @@ def _context(result: ScreenResult) -> dict[str, Any]:
             (f"{adata.n_obs:,}", "cells"),
             (f"{int(counts[control]):,}", "of them control"),
             (f"{adata.n_vars:,}", "genes"),
-            (f"{n_sets:,}", "gene sets"),
+            *([(f"{adata.varm[Key.varm.GENE_SETS].shape[1]:,}", "gene sets")] if has_sets else []),
             (f"{n_conditions:,}", "conditions"),
             (f"{len(result.held_out):,}", "held out"),
         ],
@@ -79,6 +79,7 @@ def _context(result: ScreenResult) -> dict[str, Any]:
         "methods": methods(result),
         "notes": result.notes,
         "held_out": result.held_out,
+        "has_sets": has_sets,
         "score_header": score_header(result),
         "score_rows": score_rows(result),
         "with_difference": "difference" in result.summary,
@@ -86,7 +87,7 @@ def _context(result: ScreenResult) -> dict[str, Any]:
         "figures": draw_figures(result),
         "tables": [
             ("Correlation for each perturbation", as_frame(perturbation_scores(result))),
-            (f"First {_N_SETS} gene sets of each perturbation", as_frame(_top_sets(result))),
+            *([(f"First {_N_SETS} gene sets of each perturbation", as_frame(_top_sets(result)))] if has_sets else []),
             ("Effects of the perturbations", as_frame(result.effects)),
             ("Targets of the perturbations", as_frame(_with_sets(adata, get.intervention_targets(adata), "factor"))),
             (

@@ -122,7 +122,8 @@ def run_screen(
     data
         Screen: counts, or log-normalised values.
     gene_sets
-        GMT file, or anything else that :func:`scpi.tl.gene_sets` takes. If ``None``, the sets that the screen has.
+        GMT file, or anything else that :func:`scpi.tl.gene_sets` takes. If ``None``, the sets that the screen has. Without any,
+        the model starts with an ordinary layer (``encoder="mlp"``), and no gene set is tested.
     out
         Folder to write ``report.html``, ``screen.h5ad``, ``predicted.h5ad``, tables and the folder ``model`` to;
         nothing is written if ``None``. Each part is kept in the subfolder ``unfinished`` as soon as it is made; all
@@ -252,7 +253,7 @@ def run_screen(
         setup = {"perturbation_key": perturbation_key, "control": labelling.control, "delimiter": delimiter}
         setup |= design.setup
         understood = describe_design(adata, design, labelling)
-        progress.say([f"{topic}: {sentence}" for topic, sentence in understood])
+        progress.say([*(f"{topic}: {sentence}" for topic, sentence in understood), *notes])
         settings = plain(arguments)
         folder.begin(_depends_on(settings, adata, labels))
 
@@ -339,7 +340,7 @@ def run_screen(
 
 def _depends_on(settings: Mapping[str, Any], adata: AnnData, labels: pd.Series) -> dict[str, Any]:
     """What another run must have in common with this one to go on with it: all but the title of the report."""
-    read = [adata.X, labels, adata.var_names, adata.varm[Key.varm.GENE_SETS], adata.uns.get(Key.uns.GENE_SETS)]
+    read = [adata.X, labels, adata.var_names, adata.varm.get(Key.varm.GENE_SETS), adata.uns.get(Key.uns.GENE_SETS)]
     same = {name: value for name, value in settings.items() if name != "title"}
     return {**same, "scpi": versions()["scpi"], "data": fingerprint(read)}
 
@@ -386,6 +387,8 @@ def _train(
     seed: int,
 ) -> models.SENAVAE:
     models.SENAVAE.setup_anndata(adata, layer=COUNTS if likelihood == "nb" else None, **setup)
+    if Key.varm.GENE_SETS not in adata.varm:
+        model_kwargs = {"encoder": "mlp", **model_kwargs}
     model = models.SENAVAE(adata, likelihood=likelihood, seed=seed, **model_kwargs)
     epochs = model.preset_.max_epochs if max_epochs is None else max_epochs
     # An epoch's numbers are in the history of the model; files of a logger are for those who ask for one
@@ -490,14 +493,15 @@ def _explain(
     """The cells with activities, graph, targets, the tests of what each perturbation does, and why some are predicted."""
     has_sets = bool(model.gene_set_names_)
     counts = adata.obs[design.perturbation_key].value_counts()
-    tl.pathway_activity(adata, model if has_sets else None)
-    tl.differential_activity(
-        adata,
-        perturbation_key=design.perturbation_key,
-        control=labelling.control,
-        groups=[str(label) for label in counts.index[counts >= 2] if label != labelling.control],
-        delimiter=labelling.delimiter,
-    )
+    if Key.varm.GENE_SETS in adata.varm:
+        tl.pathway_activity(adata, model if has_sets else None)
+        tl.differential_activity(
+            adata,
+            perturbation_key=design.perturbation_key,
+            control=labelling.control,
+            groups=[str(label) for label in counts.index[counts >= 2] if label != labelling.control],
+            delimiter=labelling.delimiter,
+        )
     tl.causal_graph(adata, model, n_sets=10 if has_sets else 0)
     progress.next_stage("Test effects")
     notes = measure_effects(adata, design, labelling, rng=seed) + find_genes(adata, design, labelling)

@@ -70,7 +70,9 @@ def _graph_of_perturbations(adata: AnnData, factors: Sequence[str]) -> NDArray[n
 
 
 def _own_sets(adata: AnnData, names: Sequence[str]) -> dict[str, Any]:
-    """Rank of the planted program of each perturbation among all gene sets."""
+    """Rank of the planted program of each perturbation among all gene sets, if these were tested."""
+    if Key.uns.DIFFERENTIAL_ACTIVITY not in adata.uns:
+        return {"programs_first": 0, "programs_tested": 0}
     results = get.differential_activity(adata)
     own = results["group"].astype(str) == results["set"].astype(str).str.removeprefix(_PROGRAM)
     ranks = results[own & results["group"].isin(names)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pandas as pd
 
 from scpi import get
+from scpi._keys import Key
 from scpi._report._tables import for_spreadsheets
 from scpi._run_folder import DOCUMENT
 from scpi.screen._report import write_report
@@ -43,7 +44,11 @@ def write_results(result: ScreenResult, folder: RunFolder) -> None:
     tables = {
         "scores": result.scores,
         "summary": result.summary,
-        "differential_activity": get.differential_activity(result.adata),
+        **(
+            {"differential_activity": get.differential_activity(result.adata)}
+            if Key.varm.GENE_SETS in result.adata.varm
+            else {}
+        ),
         "causal_graph": get.causal_graph(result.adata),
         "effects": result.effects,
         "genes": result.genes,

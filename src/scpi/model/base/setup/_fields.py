@@ -96,7 +96,7 @@ class PerturbationField(StoredField):
         if self.labelling.control not in labels:
             there = [str(label) for label in adata.obs[self.label_key].unique()]
             msg = (
-                f"No cell of `adata.obs[{self.label_key!r}]` is labelled {quoted(self.labelling.controls)} (`control`). "
+                f"No cell of `adata.obs[{self.label_key!r}]` is labelled {quoted(self.labelling.control_names)} (`control`). "
                 f"It holds {quoted(there)}."
             )
             raise ValueError(msg)
