@@ -205,6 +205,43 @@ FRAGMENTS: dict[str, str] = {
         batch_size
             Number of cells to process at a time.
         """,
+    "normalized_transform_batch": """
+        transform_batch
+            Batch to decode all cells in, by name, or several, over which the result is averaged. If ``None``, each cell
+            is decoded in its own batch.
+        gene_list
+            Genes to return; all if ``None``.
+        library_size
+            Total of each cell, or ``"latent"`` for its own total count.
+        n_samples
+            Number of draws from the posterior of each cell. If ``None``, the means of its latent units are decoded,
+            without noise.
+        n_samples_overall
+            Number of draws in total, each from the posterior of a cell drawn at random, instead of ``n_samples``.
+        """,
+    "normalized_return_mean": """
+        return_mean
+            Whether to return the mean of ``n_samples`` draws instead of each.
+        return_numpy
+            Whether to return an array instead of a table. Draws that are not averaged are always an array.
+        rng
+            Seed or random number generator of the draws.
+        **covariates
+            Values of covariates to decode under, by column name; by default, those of the cells.
+        """,
+    "normalized_expression_Returns": """
+        Returns
+        -------
+        Table of cells x genes; with ``n_samples`` and ``return_mean=False``, an array of shape (n_samples, n_cells,
+        n_genes), and with ``n_samples_overall``, one of shape (n_samples_overall, n_genes).
+
+        Raises
+        ------
+        KeyError
+            If a gene is not in the model.
+        ValueError
+            If a covariate or a category is unknown, or the model was set up without a batch.
+        """,
     "max_epochs": """
         max_epochs
             Maximum number of epochs; that of the preset if ``None``.

@@ -19,15 +19,17 @@ from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
 from scpi.model.base.counts._covariate_code import CovariateCode
 from scpi.model.base.generation._mixin import GenerationMixin
-from scpi.model.base.generation._rates import Rates
 from scpi.model.base.loading._cell_batches import cell_batches
 from scpi.model.base.loading._sampling import single_cells
+from scpi.model.base.posterior._differential import DifferentialMixin
+from scpi.model.base.posterior._predictive import PredictiveMixin
 from scpi.model.base.setup._covariate_fields import NumbersField
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, SizeFactorField
 from scpi.model.base.training._presets import at_least, choose_preset
 from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
+from scpi.model.dgd._expression import DGDExpressionMixin
 from scpi.model.dgd._fields import OpenCategoricalsField, PartialLabelField
 from scpi.model.dgd._module import DGDModule
 from scpi.model.dgd._new_cells import NewCells, Unseen, align_new, found_genes, unseen_categories
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from scpi.model.base.generation._generation import Decoder
     from scpi.model.base.loading._splitter import CellSplitter
     from scpi.model.dgd._settings import Settings
 
@@ -56,7 +57,7 @@ _LEAST_BATCH = 64
 
 
 @fill
-class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
+class DGD(DifferentialMixin, DGDExpressionMixin, PredictiveMixin, GenerationMixin, NetworkTrainingMixin, ModelBase):
     """Deep Generative Decoder: trainable representations of cells under a Gaussian mixture, and a decoder.
 
     There is no encoder. Each cell has its own representation, which is fitted together with the decoder and the
@@ -494,58 +495,6 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
 
     @fill
     @torch.no_grad()
-    def get_normalized_expression(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Indices = None,
-        gene_list: Sequence[str] | None = None,
-        library_size: float = 1.0,
-        n_steps: int | None = None,
-        unseen: Unseen = "average",
-        batch_size: int | None = None,
-        **covariates: Any,
-    ) -> pd.DataFrame:
-        """Decode denoised expression from the representations, as fractions of the counts of a cell.
-
-        Parameters
-        ----------
-        %(cells_adata)s
-        %(indices)s
-        gene_list
-            Genes to return; all if ``None``.
-        library_size
-            Total of each cell.
-        n_steps, unseen
-            As in :meth:`get_latent_representation`.
-        %(batch_size)s
-        **covariates
-            Values of covariates to decode under, by column name; by default, those of the cells.
-
-        Returns
-        -------
-        Table of cells x genes.
-
-        Raises
-        ------
-        KeyError
-            If a gene is not in the model.
-        """
-        genes = self.var_names_ if gene_list is None else list(gene_list)
-        places = torch.from_numpy(self._places(genes))
-        adata, cells, z, rows_of_unseen = self._represented(adata, indices, n_steps, unseen, batch_size)
-        given = self._covariates_of(adata, cells)
-        if covariates:
-            given = self._covariates().replace(given, covariates)
-        found = np.empty((len(cells), len(genes)), dtype=np.float32)
-        for rows in torch.arange(len(cells)).split(self._batch_size(batch_size)):
-            own = (torch.from_numpy(part)[rows].to(self.module.device) for part in given)
-            decoded = self.module.decode(z[rows].to(self.module.device), self.module.covariates(*own, rows_of_unseen))
-            found[rows] = library_size * torch.softmax(decoded, dim=1).cpu()[:, places]
-        return pd.DataFrame(found, index=self._modality(adata).obs_names[cells], columns=genes)
-
-    @fill
-    @torch.no_grad()
     def get_cell_loss(
         self,
         adata: AnnData | MuData | None = None,
@@ -626,20 +575,6 @@ class DGD(GenerationMixin, NetworkTrainingMixin, ModelBase):
         target.obs[key_added] = pd.Categorical.from_codes(component, self.components_)
         target.obsm[f"X_{key_added}"] = z.numpy()
         target.uns[key_added] = {"names": np.array(self.components_, dtype=object), **parts, "axes": widest_axes(z)}
-
-    def _decoder(self, adata: AnnData | MuData) -> Decoder:
-        return self._rates
-
-    def _rates(self, z: Tensor, codes: Tensor, values: Tensor) -> Rates:
-        code = self.module.covariates(codes, values)
-        return Rates(torch.softmax(self.module.decode(z, code), dim=1), self.module.theta)
-
-    def _posterior(
-        self, adata: AnnData | MuData, cells: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        z = self._represent(adata, cells, None, "average", None)[0].numpy()
-        log_sd = self.module.log_sd
-        return z, np.zeros_like(z) if log_sd is None else np.broadcast_to(log_sd.detach().exp().cpu().numpy(), z.shape)
 
     def _prior(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
         generator = torch.Generator(self.module.device).manual_seed(int(rng.integers(2**31)))

@@ -21,6 +21,9 @@ from scpi.model.base.generation._covariates import Covariates
 from scpi.model.base.generation._mixin import GenerationMixin
 from scpi.model.base.loading._given_batches import GivenBatches
 from scpi.model.base.loading._sampling import single_cells
+from scpi.model.base.posterior._differential import DifferentialMixin
+from scpi.model.base.posterior._expression import ExpressionMixin
+from scpi.model.base.posterior._predictive import PredictiveMixin
 from scpi.model.base.setup._covariate_fields import CategoricalsField, NumbersField
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import LabelField, SizeFactorField
@@ -49,7 +52,16 @@ if TYPE_CHECKING:
 
 
 @fill
-class NBVAE(NetworkTrainingMixin, LikelihoodMixin, GenerationMixin, LatentMixin, ModelBase):
+class NBVAE(
+    NetworkTrainingMixin,
+    LikelihoodMixin,
+    DifferentialMixin,
+    PredictiveMixin,
+    ExpressionMixin,
+    GenerationMixin,
+    LatentMixin,
+    ModelBase,
+):
     """Conditional variational autoencoder of counts, which generates cells under other covariates.
 
     Encoder and decoder read the batch and any categorical and continuous covariates, such as the compound. Counts are
@@ -301,42 +313,6 @@ class NBVAE(NetworkTrainingMixin, LikelihoodMixin, GenerationMixin, LatentMixin,
 
     @fill
     @torch.inference_mode()
-    def get_normalized_expression(
-        self,
-        adata: AnnData | MuData | None = None,
-        *,
-        indices: Sequence[int] | NDArray[np.int64] | None = None,
-        library_size: float = 1.0,
-        batch_size: int | None = None,
-        **covariates: Any,
-    ) -> pd.DataFrame:
-        """Decode denoised expression from the latent units of cells, as fractions of their counts.
-
-        Parameters
-        ----------
-        %(cells_adata)s
-        %(indices)s
-        library_size
-            Total of each cell.
-        %(batch_size)s
-        **covariates
-            Values of covariates to decode under, by column name; by default, those of the cells.
-
-        Returns
-        -------
-        Table of cells x genes.
-        """
-        self._check_if_trained(warn=False)
-        data = self._validate_anndata(adata)
-        cells = self._chosen(data, indices)
-        own = self._covariates_of(data, cells)
-        given = self._covariates().replace(own, covariates) if covariates else own
-        blocks = self._decoded_blocks(data, self._latent_means(data, cells, batch_size), given, batch_size)
-        found = np.concatenate([rates.fractions.cpu().numpy() * library_size for _, rates in blocks])
-        return pd.DataFrame(found, index=self._modality(data).obs_names[cells], columns=self.var_names_)
-
-    @fill
-    @torch.inference_mode()
     def predict_labels(
         self,
         adata: AnnData | MuData | None = None,
@@ -478,6 +454,12 @@ class NBVAE(NetworkTrainingMixin, LikelihoodMixin, GenerationMixin, LatentMixin,
         self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None
     ) -> NDArray[np.float32]:
         return self._posterior(adata, cells, batch_size)[0]
+
+    def _count_means(self, z: Tensor, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        module = self.module
+        log_scale, _ = module.decode(z, *module.covariates_of(tensors))
+        size = module.size(tensors[KEYS.X], tensors.get(KEYS.SIZE_FACTOR))
+        return log_scale.exp() * size, module.log_theta.exp()
 
     def _read(self, x: Tensor, size_factor: Tensor | None = None) -> Tensor:
         return self.module.read(x)

@@ -450,9 +450,11 @@ class Generation:
         z: NDArray[np.float32],
         covariates: Encoded,
         batch_size: int | None,
+        decode: Decoder | None = None,
     ) -> Iterator[tuple[slice, Rates]]:
-        """Decoded latent units, in blocks of cells."""
-        module, decode = self._generator.module.eval(), self._decoder(adata)
+        """Latent units, decoded by :meth:`_decoder` or another decoder, in blocks of cells."""
+        module = self._generator.module.eval()
+        decode = self._decoder(adata) if decode is None else decode
         n_genes = self._expression_of(adata).n_vars
         step = max(_BLOCK // n_genes, 1) if batch_size is None else at_least(batch_size, 1, "batch_size")
         for start in range(0, len(z), step):
