@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scvi import REGISTRY_KEYS
 
+from scpi._minified import check_has_counts
 from scpi._screen._checks import check_varies
 from scpi._screen._stored_rows import checked_rows
 from scpi._slots import listed, tested_layers
@@ -79,6 +80,7 @@ def read_input(view: View, groupby: str | None, *, model: Any, predicted: str) -
 def expression_of_model(view: View, model: Any, *, layer: str | None = None) -> tuple[Any, str | None]:
     """Check the data against the model, and return the expression that the model reads, and its layer."""
     _check_genes(model, view.adata, view.mod)
+    check_has_counts(view.data)
     checked = model._validate_anndata(view.data)
     manager = model.get_anndata_manager(checked, required=True)
     registered = manager.registry["setup_args"].get("layer")

@@ -15,6 +15,7 @@ from scvi.model.base import BaseModelClass
 
 from scpi._fingerprint import fingerprint
 from scpi._layer_of_counts import layer_of_new_counts
+from scpi._minified import check_has_counts
 from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi._screen._matrix import dense_rows
 from scpi._screen._stored_rows import by_rows
@@ -300,6 +301,8 @@ class ModelBase(BaseModelClass):
 
     def _field(self, adata: AnnData | MuData, key: str) -> Any:
         """Registered values of the cells of ``adata``, after validation."""
+        if key == KEYS.X:
+            check_has_counts(adata)
         values = self.get_anndata_manager(adata, required=True).get_from_registry(key)
         return by_rows(values) if key == KEYS.X else values
 

@@ -23,6 +23,7 @@ from scpi.model.base.loading._given_batches import GivenBatches
 from scpi.model.base.loading._sampling import single_cells
 from scpi.model.base.posterior._differential import DifferentialMixin
 from scpi.model.base.posterior._expression import ExpressionMixin
+from scpi.model.base.posterior._minified import MinifiedMixin
 from scpi.model.base.posterior._predictive import PredictiveMixin
 from scpi.model.base.setup._covariate_fields import CategoricalsField, NumbersField
 from scpi.model.base.setup._declaration import Field
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from scpi.model.nbvae._presets import Preset
     from scpi.model.nbvae._settings import Settings
 
+# Cells whose labels are predicted at a time
+_BATCH = 2048
+
 
 @fill
 class NBVAE(
@@ -58,6 +62,7 @@ class NBVAE(
     DifferentialMixin,
     PredictiveMixin,
     ExpressionMixin,
+    MinifiedMixin,
     GenerationMixin,
     LatentMixin,
     ModelBase,
@@ -340,10 +345,11 @@ class NBVAE(
         names = self._label_names()
         data = self._validate_anndata(adata)
         cells, found = self._chosen(data, indices), []
-        for tensors in self._batches(data, cells, batch_size=batch_size):
-            covariates = self.module.covariates_of(tensors)
-            z, _ = self.module.posterior(tensors[KEYS.INPUT], *covariates)
-            found.append(torch.softmax(self._logits(z, *covariates), 1).cpu().numpy())
+        z, own = self._latent_means(data, cells, batch_size), self._covariates_of(data, cells)
+        self.module.eval()
+        for start in range(0, len(cells), step := _BATCH if batch_size is None else batch_size):
+            parts = (torch.from_numpy(part[start : start + step]).to(self.module.device) for part in (z, *own))
+            found.append(torch.softmax(self._logits(*parts), 1).cpu().numpy())
         return pd.DataFrame(np.concatenate(found), index=self._modality(data).obs_names[cells], columns=names)
 
     def attribution_target(self, kind: Literal["latent", "logit"] = "latent", **covariates: Any) -> AttributionTarget:
@@ -440,6 +446,8 @@ class NBVAE(
     def _posterior(
         self, adata: AnnData | MuData, cells: NDArray[np.int64], batch_size: int | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if (stored := self._stored_posterior(adata, cells)) is not None:
+            return stored
         mean, sd = zip(*self._posteriors(adata, cells, batch_size), strict=True)
         return np.concatenate(mean), np.concatenate(sd)
 

@@ -154,7 +154,7 @@ class NBVAEModule(BaseModuleClass):
         reconstruction = (by_gene if self.gene_weights is None else by_gene * self.gene_weights).sum(1)
         divergence = (0.5 * (mean.square() + sd.square() - 1.0) - sd.log()).sum(1)
         loss, extra = (reconstruction + kl_weight * divergence).mean(), {}
-        if self.task is not None:
+        if self.task is not None and KEYS.LABELS in tensors:
             extra["task_loss"] = F.cross_entropy(generative_outputs["logits"], tensors[KEYS.LABELS].reshape(-1))
             loss = loss + self.preset.task_weight * extra["task_loss"]
         return LossOutput(loss=loss, reconstruction_loss=reconstruction, kl_local=divergence, extra_metrics=extra)

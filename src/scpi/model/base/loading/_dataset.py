@@ -9,6 +9,7 @@ import torch
 from scipy import sparse
 from torch.utils.data import Dataset
 
+from scpi._minified import check_has_counts
 from scpi._screen._matrix import dense_rows
 from scpi._screen._stored_rows import by_rows
 from scpi.model.base._constants import KEYS
@@ -74,6 +75,7 @@ class CellDataset(Dataset[dict[str, "Tensor"]]):
         transform: InputTransform | None = None,
         counts: bool = True,
     ) -> None:
+        check_has_counts(manager.adata)
         x = manager.get_from_registry(KEYS.X)
         # Reading rows of a column-wise matrix costs as much as reading all of it
         self.x = by_rows(x.tocsr() if sparse.issparse(x) else x)

@@ -1,1 +1,1 @@
-"""What the posterior of cells says of their expression, as scvi-tools names it."""
+"""Expression of cells by the posterior of their latent units, with the names of scvi-tools."""

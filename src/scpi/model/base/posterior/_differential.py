@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -23,7 +24,7 @@ from scpi.model.base.posterior._expression import Asked
 from scpi.model.base.posterior._statistics import CountStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
     from mudata import MuData
@@ -51,12 +52,12 @@ class _Registered:
     """Part of a manager of scvi-tools that its tests read; its columns of ``obs`` are not those of the user."""
 
     adata: AnnData
-    counts: Any
+    counts: Callable[[], Any]
     batches: list[str]
 
     def get_from_registry(self, key: str) -> Any:
         """The counts, which are all that is read."""
-        return self.counts
+        return self.counts()
 
     def get_state_registry(self, key: str) -> SimpleNamespace:
         """Categories of the batch."""
@@ -180,7 +181,7 @@ class DifferentialMixin(Host):
                 idx1,
                 idx2,
                 all_stats,
-                CountStatistics(registered.counts) if all_stats else None,
+                CountStatistics(registered.counts()) if all_stats else None,
                 self.var_names_,
                 mode,
                 batchid1,
@@ -200,7 +201,7 @@ class DifferentialMixin(Host):
         elif batch_correction:
             msg = "`batch_correction` needs a batch: name its column in the setup (`batch_key=`)."
             raise ValueError(msg)
-        return _Registered(AnnData(obs=data.obs.copy()), self._counts_of(data), batches)
+        return _Registered(AnnData(obs=data.obs.copy()), partial(self._counts_of, data), batches)
 
 
 def _check_groups(cells: AnnData, groupby: str | None, group1: Any, group2: Any) -> None:
