@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scpi._unknown import keywords, refuse_unknown
+from scpi._unknown import keywords, nearest, refuse_unknown
 
 KNOWN = ["n_latent", "n_hidden", "lr"]
 
@@ -33,3 +33,8 @@ def test_keywords_are_those_of_all_functions_without_the_object():
         pass
 
     assert keywords(Host.one, other) == {"b", "c", "d"}
+
+
+def test_the_nearest_spelling_is_a_sentence_of_a_message():
+    assert nearest("n_latents", KNOWN) == " Did you mean 'n_latent'?"
+    assert nearest("zzz", KNOWN) == ""

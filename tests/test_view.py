@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -92,3 +94,15 @@ def test_cells_that_were_drawn_or_measured_are_cells(adata):
     _ = View.of(adata).matrix
     adata.obs["predicted_output"] = pd.Categorical(["log"] * 6)
     _ = View.of(adata).matrix
+
+
+@pytest.mark.parametrize("of", ["AnnData", "MuData"])
+def test_results_are_written_to_a_view_without_a_warning(adata, of):
+    whole = adata if of == "AnnData" else MuData({"rna": adata})
+    data = whole[:4]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, target = View.of(data, None if of == "AnnData" else "rna").output(copy=False)
+        target.uns["result"] = {"a": 1}
+    assert target.n_obs == 4 and not target.is_view and "result" not in adata.uns
+    assert (data if of == "AnnData" else data["rna"]).uns["result"] == {"a": 1}

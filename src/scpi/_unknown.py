@@ -20,10 +20,14 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], *, owner: str, ki
     names = sorted(known)
     for name in given:
         if name not in names:
-            near = get_close_matches(name, names, n=1, cutoff=_NEAR)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            msg = f"`{owner}` has no {kind} {name!r}.{hint} There are: {', '.join(names)}."
+            msg = f"`{owner}` has no {kind} {name!r}.{nearest(name, names)} There are: {', '.join(names)}."
             raise TypeError(msg)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that asks for the nearest spelling, or nothing if none is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=_NEAR)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def keywords(*functions: Callable[..., Any]) -> set[str]:

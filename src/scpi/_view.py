@@ -166,8 +166,13 @@ class View:
         return pd.DataFrame(found, index=self.adata.obs_names)
 
     def output(self, copy: bool) -> tuple[AnnData | MuData | None, AnnData]:
-        """The copy that a tool returns, if any, and the modality to write to, of the copy or of what was given."""
+        """The copy that a tool returns, if any, and the modality to write to, of the copy or of what was given.
+
+        A view becomes data of its own first, as scanpy does: anndata would do so with a warning.
+        """
         if not copy:
+            if self.adata.is_view:
+                self.adata._init_as_actual(self.adata.copy())
             return None, self.adata
         copied = self.data.copy()
         return copied, resolve_modality(copied, self.mod)

@@ -296,6 +296,13 @@ def test_one_group_is_nothing_to_compare(counts):
         ({"transform": "log"}, ValueError, "`transform` must be one of"),
         ({"pseudocount": -1.0}, ValueError, "must not be negative"),
         ({"tie_correct": True}, TypeError, "has no option 'tie_correct', only 'continuity'"),
+        (
+            {"references": "a"},
+            TypeError,
+            r"has no option 'references', only 'continuity'\. Did you mean 'reference'\?$",
+        ),
+        ({"continuty": False}, TypeError, r"Did you mean 'continuity'\?$"),
+        ({"nonsense": 1}, TypeError, "has no option 'nonsense', only 'continuity'.$"),
         ({"use_raw": True}, TypeError, "no option 'use_raw'.*give `adata.raw.to_adata"),
         ({"n_genes": 5}, TypeError, "no option 'n_genes'.*top_n="),
         ({"mask_var": "highly_variable"}, TypeError, "no option 'mask_var'.*Give `adata.:, mask"),

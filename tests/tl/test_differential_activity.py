@@ -157,7 +157,6 @@ def test_a_copy_leaves_the_input_alone(adata):
     assert "differential_activity" in result.uns
 
 
-@pytest.mark.filterwarnings("ignore::anndata.ImplicitModificationWarning")
 def test_a_view_is_tested_alone(adata):
     view = adata[adata.obs["perturbation"].isin(["control", "A"])]
     results = run(view, groups="all")["results"]

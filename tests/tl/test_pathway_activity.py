@@ -79,7 +79,6 @@ def test_a_copy_leaves_the_input_alone(adata):
     np.testing.assert_allclose(result.obsm["pathway_activity"], expected(adata), rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore::anndata.ImplicitModificationWarning")
 def test_a_view_becomes_its_own_data(adata):
     view = adata[[3, 1, 4]]
     scpi.tl.pathway_activity(view)

@@ -16,6 +16,7 @@ from scpi._sequence import as_list
 from scpi._settings import settings
 from scpi._slots import find_layer, listed, result_params, tested_layers
 from scpi._source_cells import warn_of_source_cells
+from scpi._unknown import keywords, nearest
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.de._fdr import adjust_pvals
@@ -153,7 +154,9 @@ def rank_genes(
         - `names`, `scores`, `pvals`, `pvals_adj`;
         - `logfoldchanges`: log2 of the ratio of the means of normalised counts; NaN for scaled data;
         - `log10_pvals`: finite if `pvals` underflows;
-        - `effect`: the effect size of the test;
+        - `effect`: the effect size of the test, in its own units: the rank-biserial correlation ("wilcoxon"), the
+          difference of the means of the tested expression ("t-test", "t-test_overestim_var", "logistic"), the difference
+          of the means in counts at the median depth ("poisson", "zinb"), or the log2 fold change ("deseq2", "edger");
         - `ave_expr`: the average of the two log means whose difference is the log fold change;
         - with `pts`, `pts` and `pts_rest`; if a file cannot hold such a column, as for a group name with a slash,
           record arrays `fraction` and `fraction_rest`.
@@ -164,7 +167,8 @@ def rank_genes(
         `depth_ratio` (depth of the train part over that of the reference), `correlation` and `pval` (of both parts
         within the group, along its difference from the reference), `left` (remaining variation along it within the
         group, over the squared difference) and `homogeneous`, which is false if a group is cut from a continuum or a
-        mixture, or the overdispersion is wrong. `params["associated"]` lists columns, such as batches, that are
+        mixture, or the overdispersion is wrong: if `pval` times the number of groups is below 0.01 and `left` beyond
+        0.03 in absolute value. A tiny `pval` alone is that of many cells. `params["associated"]` lists columns, such as batches, that are
         associated with the groups.
 
     Raises
@@ -335,7 +339,8 @@ def _check_arguments(
         _check_for_cells(test, question)
     unknown = [name for name in options if name not in test.options]
     if unknown:
-        advice = "".join(f" {_OF_SCANPY[name]}" for name in unknown if name in _OF_SCANPY)
+        known = [*test.options, *keywords(rank_genes)]
+        advice = "".join(f" {_OF_SCANPY[name]}" if name in _OF_SCANPY else nearest(name, known) for name in unknown)
         msg = f"{test.name!r} has no option {listed(unknown)}, only {listed(test.options)}.{advice}"
         raise TypeError(msg)
 

@@ -55,7 +55,10 @@ def de_df(
     -------
     The columns `group`, `gene`, `rank` (from 1), `score`, `log2fc`, `pval`, `log10_pval` (in tests by scpi finite even
     if `pval` underflows), `pval_adj`, and other results of the test, such as `ave_expr`, `lods`, `ci_low` and `ci_high`
-    of limma, `pts` and `pts_rest`. Rows are sorted by group and rank. Genes that were not tested in a group are left
+    of limma, `pts` and `pts_rest`. `effect` is the effect size of the test in its own units: the rank-biserial
+    correlation for "wilcoxon"; the difference of the means of the tested expression for "t-test",
+    "t-test_overestim_var" and "logistic"; the difference of the means in counts at the median depth for "poisson" and
+    "zinb"; `log2fc` for "deseq2" and "edger". Rows are sorted by group and rank. Genes that were not tested in a group are left
     out.
 
     Raises

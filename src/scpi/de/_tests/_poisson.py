@@ -63,8 +63,8 @@ def poisson(
     Raises
     ------
     ValueError
-        If the values are not counts, a group has fewer than two rows, the shapes do not match, a covariate is a number,
-        or a group and its reference have no counts in a combination of the covariates that both have.
+        If the values are not counts, a group has fewer than two rows, the shapes do not match, a covariate has more
+        than two numbers, or a group and its reference have no counts in a combination of the covariates that both have.
 
     Examples
     --------
