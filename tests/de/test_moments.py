@@ -55,3 +55,9 @@ def test_values_must_be_finite(bad):
 def test_codes_must_fit():
     with pytest.raises(ValueError, match="one value for each of the 2 rows"):
         group_moments([[1.0], [2.0]], [0, 0, 0])
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+def test_codes_beyond_the_groups_are_refused(convert):
+    with pytest.raises(ValueError, match="has the code 2, but `n_groups` is 2: codes are 0 to 1"):
+        group_moments(convert(np.ones((3, 1))), [0, 1, 2], n_groups=2)

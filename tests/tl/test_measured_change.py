@@ -28,3 +28,10 @@ def test_one_cell_has_a_change_but_no_error():
     found = measured_change([[4.0], [1.0], [3.0]], [0, 1, 1], [1])
     assert found.change.tolist() == [[2.0]]
     assert np.isnan(found.standard_error).all()
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+def test_controls_that_no_group_is_compared_with_are_left_alone(convert):
+    """The code of such controls was beyond the sums, which then wrote where other things are stored."""
+    found = measured_change(convert(np.array([[4.0], [1.0], [3.0], [9.0]])), [0, 1, 1, 2], [1])
+    assert found.change.tolist() == [[2.0]] and found.n_cells.tolist() == [1]

@@ -46,7 +46,7 @@ def group_moments(values: ArrayLike, codes: ArrayLike, *, n_groups: int | None =
     Raises
     ------
     ValueError
-        If the shapes do not fit or a value is not finite.
+        If the shapes do not fit, a code is not below ``n_groups``, or a value is not finite.
 
     Examples
     --------
@@ -64,6 +64,9 @@ def group_moments(values: ArrayLike, codes: ArrayLike, *, n_groups: int | None =
     if n_groups is None:
         n_groups = int(groups.max(initial=-1)) + 1
     size = np.bincount(groups[rows], minlength=n_groups)
+    if len(size) > n_groups:
+        msg = f"`codes` has the code {len(size) - 1}, but `n_groups` is {n_groups}: codes are 0 to {n_groups - 1}."
+        raise ValueError(msg)
     sums = sum_rows(matrix, groups.astype(np.intp), n_groups, squares=True)
     n = size[:, None].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

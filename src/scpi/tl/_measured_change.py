@@ -35,9 +35,11 @@ def measured_change(values: ArrayLike, codes: ArrayLike, control_of: ArrayLike) 
     >>> found.change.tolist(), found.standard_error.tolist()
     ([[3.0]], [[1.0]])
     """
-    control = np.asarray(control_of, dtype=np.intp)
+    control, groups = np.asarray(control_of, dtype=np.intp), np.asarray(codes, dtype=np.intp)
     n_groups = len(control)
-    moments = group_moments(values, codes, n_groups=max(n_groups - 1, int(control.max(initial=-1))) + 1)
+    # Controls may have no group, and a group may have no controls
+    largest = max(n_groups - 1, control.max(initial=-1), groups.max(initial=-1))
+    moments = group_moments(values, groups, n_groups=int(largest) + 1)
     of_mean = moments.variance / moments.size[:, None]
     return MeasuredChange(
         change=moments.mean[:n_groups] - moments.mean[control],
