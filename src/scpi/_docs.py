@@ -173,7 +173,7 @@ FRAGMENTS: dict[str, str] = {
         find_clusters
             How to estimate the number of clusters: ``"valleys"`` requires fewer cells between any two clusters than
             within them, ``"stability"`` uses the agreement of two halves of the cells, and ``"leiden"`` finds
-            communities in a nearest-neighbor graph, which needs the package igraph.
+            communities in a nearest-neighbor graph (``pip install igraph``).
         resolution
             Resolution of Leiden clustering.
         n_latent

@@ -69,6 +69,15 @@ def test_nothing_is_written_on_failure(adata, sets, kwargs, error):
     assert not adata.uns
 
 
+def test_the_name_of_a_collection_is_not_a_file(adata):
+    with pytest.raises(
+        FileNotFoundError, match=r"no gene set file 'hallmark'\..* `scpi\.datasets\.gene_sets\(\"hallmark\"\)`"
+    ):
+        scpi.tl.gene_sets(adata, "hallmark")
+    with pytest.raises(FileNotFoundError, match=r"no gene set file 'missing\.gmt'\.$"):
+        scpi.tl.gene_sets(adata, "missing.gmt")
+
+
 def test_repeated_names_of_genes(adata):
     adata.var_names = ["STAT1", "JAK2", "ACTB", "MKI67", "JAK2"]
     with pytest.raises(ValueError, match="'JAK2' occur more than once.*var_names_make_unique"):

@@ -56,6 +56,8 @@ def _from_iterable(name: str, ids: object) -> list[str]:
 def _read_gmt(path: Path) -> dict[str, list[str]]:
     if not path.is_file():
         msg = f"There is no gene set file {str(path)!r}."
+        if not path.suffix:
+            msg += ' A public collection is loaded by its name first, such as by `scpi.datasets.gene_sets("hallmark")`.'
         raise FileNotFoundError(msg)
     try:
         with path.open("rb") as file:

@@ -67,7 +67,7 @@ def gene_sets(
     sets
         Gene sets in one of these forms: the path of a GMT file, plain or gzipped; a mapping from the name of a set to
         its genes; a DataFrame of booleans, genes x sets; or a network in the format of decoupler, a DataFrame with one
-        row for each gene of a set, whose weights are not used.
+        row for each gene of a set, whose weights are not used. :func:`scpi.datasets.gene_sets` loads public collections.
     min_size
         Minimum number of measured genes per set; smaller sets are dropped.
     max_size
