@@ -601,10 +601,11 @@ FRAGMENTS: dict[str, str] = {
         n_sets
             Maximum number of gene sets to draw if ``sets=None``.
         """,
-    "first_genes": """
-        Genes are ranked by the absolute score. A unit that cannot be negative, such as one of
-        :class:`scpi.model.GeneProgramAE`, is what it raises: the genes that it raises come first, and those that it lowers
-        only after them.
+    "program_sign": """
+        sign
+            ``"both"`` ranks genes by the absolute score. Genes that a unit raises stand before all that it lowers if it
+            cannot be negative, as those of :class:`scpi.model.GeneProgramAE`: it is what it raises. ``"positive"`` or
+            ``"negative"`` is for genes of that sign only.
         """,
     "strongest_units": """
         units

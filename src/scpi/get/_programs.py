@@ -30,8 +30,6 @@ def programs(
 ) -> pd.DataFrame:
     """List the gene program of each latent unit, its genes with the largest scores.
 
-    %(first_genes)s
-
     Parameters
     ----------
     %(data)s
@@ -39,9 +37,7 @@ def programs(
         Unit or units to return, in this order; all if `None`.
     top_n
         Maximum number of genes per unit.
-    sign
-        `"both"` ranks genes of both signs as described above; `"positive"` or `"negative"` returns genes of that sign
-        only.
+    %(program_sign)s
     key
         Entry of `adata.varm` with a score of each gene in each unit, such as that of :func:`scpi.tl.saliency` or
         :func:`scpi.tl.consensus_programs`.

@@ -34,7 +34,8 @@ def write_programs(
 ) -> Path:
     """Write the gene programs of latent units as gene sets to a GMT file.
 
-    %(first_genes)s
+    Genes have the order of :func:`scpi.get.programs`: those that a unit that cannot be negative raises stand before those
+    that it lowers.
 
     Parameters
     ----------

@@ -55,8 +55,6 @@ def program(
 ) -> Axes | list[Axes] | Figure | None:
     """Draw the genes with the largest scores of each latent unit as signed bars, one panel per unit.
 
-    %(first_genes)s
-
     Parameters
     ----------
     %(data)s
@@ -64,8 +62,7 @@ def program(
     %(strongest_units)s
     n_genes
         Number of genes per unit.
-    sign
-        `"both"` for genes of both signs as described above, `"positive"` or `"negative"` for those of one sign.
+    %(program_sign)s
     key
         Entry of `adata.varm` with a score of each gene in each unit.
     %(annotation_key)s

@@ -220,7 +220,7 @@ def _legend(on: Figure | Axes, table: pd.DataFrame, pval_cutoff: float) -> None:
     ]
     tested = table["pval_adj"].notna()
     empty = _empty(table, pval_cutoff)
-    dot: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 3, "mew": 0.6, "mec": GREY}
+    dot: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 3, "mew": 0.6, "color": GREY}
     if (tested & ~empty).any():
         handles.append(Line2D([], [], mfc=GREY, label=f"adjusted p \N{LESS-THAN OR EQUAL TO} {pval_cutoff:g}", **dot))
     if empty.any():

@@ -66,8 +66,7 @@ def saliency(
 
     Each gene is drawn once, with the first unit that has it as a top gene. If the genes of a unit are dark only in the
     column of that unit, no other unit is redundant with it.
-
-    %(first_genes)s
+    The top genes are those of :func:`scpi.get.programs`: of a unit that cannot be negative, the genes that it raises.
 
     Parameters
     ----------
