@@ -67,12 +67,8 @@ def test_genes_that_are_not_significant_have_empty_dots(ranked):
     frame = scpi.get.de_df(ranked, key="rank_genes_gradients", group="A", top_n=10)
     cutoff = float(frame["pval_adj"].median())
     panel = scpi.pl.rank_genes_gradients(ranked, groups="A", n_genes=10, pval_cutoff=cutoff, show=False)
-    empty = [
-        dot[0]
-        for item in panel.collections
-        for dot, face in zip(item.get_offsets(), item.get_facecolor(), strict=False)
-        if to_hex(face) == "#ffffff"
-    ]
+    white = [item for item in panel.collections if to_hex(item.get_facecolor()[0]) == "#ffffff"]
+    empty = [rank for item in white for rank in item.get_offsets()[:, 0]]
     assert sorted(empty) == np.flatnonzero(frame["pval_adj"] > cutoff).tolist()
     assert 0 < len(empty) < 10
     labels = [text.get_text() for text in panel.get_figure().legends[0].get_texts()]

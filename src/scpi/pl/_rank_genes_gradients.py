@@ -179,8 +179,9 @@ def _panel(ax: Axes, table: pd.DataFrame, by_size: bool, longest: int, pval_cuto
     }
     for sign, colour in ((1, VERMILLION), (-1, BLUE), (0, "black")):
         rows = np.sign(np.nan_to_num(fold)) == sign
-        faces: Any = np.where(_empty(table, pval_cutoff)[rows], "white", colour)
-        ax.scatter(rank[rows], score[rows], s=7, c=faces, edgecolors=colour, linewidths=0.6)
+        empty = rows & _empty(table, pval_cutoff)
+        for drawn, face in ((rows & ~empty, colour), (empty, "white")):
+            ax.scatter(rank[drawn], score[drawn], s=7, c=face, edgecolors=colour, linewidths=0.6)
         for i in np.flatnonzero(rows):
             gene = shorten(str(table["gene"].iloc[i]), longest)
             names.append(ax.annotate(gene, (rank[i], score[i]), xytext=(0, 3), color=colour, **upright))
