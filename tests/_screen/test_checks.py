@@ -57,6 +57,18 @@ def test_counts_are_no_logarithms(convert):
     check_expression(convert((matrix(5.0) > 3).astype(float)), logs=True)
 
 
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+def test_a_warning_says_that_counts_were_given(convert, recwarn):
+    check_expression(convert(matrix(0.5)), unlike_counts=True)
+    check_expression(convert((matrix(5.0) > 3).astype(float)), unlike_counts=True)
+    check_expression(convert(-matrix(5.0)), unlike_counts=True, signed=True)
+    assert len(recwarn) == 0
+    with pytest.warns(
+        UserWarning, match=r"`this` holds whole numbers only, up to 11, which look like raw counts.*log1p"
+    ):
+        check_expression(convert(matrix(5.0)), unlike_counts=True, what="this")
+
+
 def test_one_fraction_in_any_chunk_makes_logarithms(monkeypatch):
     monkeypatch.setattr(_checks, "_CHUNK", 5)
     check_expression(matrix(0.5), logs=True)

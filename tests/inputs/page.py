@@ -39,6 +39,9 @@ the parameters of a result. This rule applies to the models of counts, {func}`sc
 {class}`scpi.model.SENAVAE` and {class}`scpi.model.MultiTaskAE` also have likelihoods that do not take counts, so their count likelihoods need the
 name in `setup_anndata`.
 
+Models that predict perturbations from log-normalised expression warn if `adata.X` holds whole numbers only, which look like raw counts, or raise
+an error if they cannot use counts at all. Name the layer to use counts without the warning.
+
 Every model raises an error for expression that is zero everywhere or the same in all cells, because there is nothing to learn. Models that
 normalise counts to the depth also raise an error if cells differ in depth alone. Single cells and genes without counts are read.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
 import anndata as ad
 import numpy as np
 import pytest
+import scanpy as sc
 from scipy import sparse
 
 import scpi
+from scpi.model.base import ScreenModel
 
 SENAVAE, Additive = "SENAVAE", "Additive"
 
@@ -147,6 +151,52 @@ def test_negative_and_fractional_values_are_fine_for_the_normal_likelihood(scree
     screen.X = sparse.csr_matrix(np.random.default_rng(0).normal(size=screen.shape).astype(np.float32))
     model = build(SENAVAE, screen)
     assert np.isfinite(model.predict(perturbation="A", output="mean").X).all()
+
+
+def normalised(adata):
+    sc.pp.normalize_total(adata)
+    sc.pp.log1p(adata)
+    return adata
+
+
+def raised_or_warned(call):
+    """Whether a call says that it was given counts."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            call()
+        except ValueError as error:
+            return "look like raw counts" in str(error)
+    return any("look like raw counts" in str(one.message) for one in caught)
+
+
+SCREEN_MODELS = sorted(
+    name
+    for name in scpi.model.__all__
+    if isinstance(getattr(scpi.model, name), type) and issubclass(getattr(scpi.model, name), ScreenModel)
+)
+
+
+@pytest.mark.parametrize("name", SCREEN_MODELS)
+def test_counts_are_pointed_out_to_models_of_logarithms(name, make_screen):
+    cls = getattr(scpi.model, name)
+
+    def build(adata, **setup):
+        cls.setup_anndata(adata, **setup)
+        return cls(adata)
+
+    assert raised_or_warned(lambda: build(make_screen()))
+    assert not raised_or_warned(lambda: build(normalised(make_screen())))
+    # A layer that is named is meant, but for models that cannot do with counts at all
+    named = make_screen()
+    named.layers["raw"] = named.X
+    assert raised_or_warned(lambda: build(named, layer="raw")) == (cls._reads_logs or name == "MultiTaskAE")
+
+
+def test_new_counts_are_pointed_out_to_a_model_of_logarithms(make_screen, build):
+    model = build(Additive, normalised(make_screen()))
+    assert raised_or_warned(lambda: model.predict(make_screen(rng=1), perturbation="A", output="mean"))
+    assert not raised_or_warned(lambda: model.predict(normalised(make_screen(rng=1)), perturbation="A", output="mean"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -144,14 +144,15 @@ def check_expression(
     counts: bool = False,
     logs: bool = False,
     signed: bool = False,
+    unlike_counts: bool = False,
     what: str = "adata.X",
     advice: str = NORMAL_ADVICE,
 ) -> None:
     """Refuse values that no model can read: not numbers, or not finite. Those that are not in memory are read in blocks.
 
     With ``counts`` they must also be whole and not negative. With ``logs`` they must be log-normalised: not all whole,
-    if some are above 1. ``advice`` says what to do about fractional values, at the end of the message. A warning says that
-    values are negative, unless they are ``signed``, as changes are.
+    if some are above 1; with ``unlike_counts`` a warning says so. ``advice`` says what to do about fractional values, at
+    the end of the message. A warning says that values are negative, unless they are ``signed``, as changes are.
     """
     if not is_stored(matrix):
         matrix = as_matrix(matrix, name=what)
@@ -164,7 +165,7 @@ def check_expression(
         if not np.isfinite(ranges[-1]).all():
             msg = f"`{what}` holds NaN or infinite values."
             raise ValueError(msg)
-        if whole and (counts or logs) and not are_whole(block.values):
+        if whole and (counts or logs or unlike_counts) and not are_whole(block.values):
             whole = False
             _, (example, *_) = _count(block.values, lambda chunk: chunk != np.rint(chunk))
     lowest, largest = min(low for low, _ in ranges), max(high for _, high in ranges)
@@ -185,12 +186,16 @@ def check_expression(
             f"{advice}"
         )
         raise ValueError(msg)
-    if logs and whole and largest > 1:
-        msg = (
-            f"`{what}` holds whole numbers only, up to {largest:.4g}, which look like raw counts, but log-normalised "
-            f"expression is needed. {LOG_ADVICE}"
-        )
-        raise ValueError(msg)
+    if whole and lowest >= 0 and largest > 1:
+        look = f"`{what}` holds whole numbers only, up to {largest:.4g}, which look like raw counts"
+        if logs:
+            msg = f"{look}, but log-normalised expression is needed. {LOG_ADVICE}"
+            raise ValueError(msg)
+        if unlike_counts:
+            warn_user(
+                f"{look}. The predicted changes are differences of counts: those of deep cells and of the genes with most "
+                f"counts outweigh the others. {LOG_ADVICE}"
+            )
 
 
 def check_varies(matrix: Any, *, what: str = "adata.X") -> None:

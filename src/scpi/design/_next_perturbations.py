@@ -87,8 +87,11 @@ def next_perturbations(
 
     Examples
     --------
+    >>> import scanpy as sc
     >>> import scpi
     >>> adata = scpi.datasets.plant_screen(n_perturbations=8, n_cells=20, rng=0)
+    >>> sc.pp.normalize_total(adata)
+    >>> sc.pp.log1p(adata)
     >>> names = [name for name in adata.obs["perturbation"].unique() if name != "control"]
     >>> sets = {"first": ["NEW1", *names[:4]], "second": ["NEW2", *names[4:]]}
     >>> scpi.tl.perturbation_features(adata, gene_sets=sets, perturbations=["NEW1", "NEW2"], symbols=False, min_size=1)

@@ -59,8 +59,11 @@ def predicted_change(
 
     Examples
     --------
+    >>> import scanpy as sc
     >>> import scpi
     >>> adata = scpi.datasets.plant_screen(n_perturbations=3, n_cells=40)
+    >>> sc.pp.normalize_total(adata)
+    >>> sc.pp.log1p(adata)
     >>> scpi.model.MeanDelta.setup_anndata(adata)
     >>> model = scpi.model.MeanDelta(adata)
     >>> model.train()

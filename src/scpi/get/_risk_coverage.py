@@ -39,8 +39,11 @@ def risk_coverage(data: AnnData | MuData, *, key: str = Key.uns.PREDICTED_HITS, 
 
     Examples
     --------
+    >>> import scanpy as sc
     >>> import scpi
     >>> adata = scpi.datasets.plant_screen(n_perturbations=4, n_cells=40)
+    >>> sc.pp.normalize_total(adata)
+    >>> sc.pp.log1p(adata)
     >>> scpi.model.MeanDelta.setup_anndata(adata)
     >>> model = scpi.model.MeanDelta(adata)
     >>> model.train()

@@ -99,8 +99,11 @@ def dose_response(
     Examples
     --------
     >>> import numpy as np
+    >>> import scanpy as sc
     >>> import scpi
     >>> adata = scpi.datasets.plant_screen(n_perturbations=2, n_cells=40)
+    >>> sc.pp.normalize_total(adata)
+    >>> sc.pp.log1p(adata)
     >>> treated = (adata.obs["perturbation"] != "control").to_numpy()
     >>> adata.obs["dose"] = np.where(treated, np.random.default_rng(0).choice([1.0, 10.0], adata.n_obs), 0.0)
     >>> scpi.model.LinearDose.setup_anndata(adata, dose_key="dose")

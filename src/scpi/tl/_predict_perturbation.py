@@ -112,8 +112,11 @@ def predict_perturbation(
 
     Examples
     --------
+    >>> import scanpy as sc
     >>> import scpi
     >>> adata = scpi.datasets.plant_screen(n_perturbations=3, n_cells=40)
+    >>> sc.pp.normalize_total(adata)
+    >>> sc.pp.log1p(adata)
     >>> scpi.model.Additive.setup_anndata(adata)
     >>> model = scpi.model.Additive(adata)
     >>> model.train()

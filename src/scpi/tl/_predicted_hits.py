@@ -82,8 +82,11 @@ def predicted_hits(
 
     Examples
     --------
+    >>> import scanpy as sc
     >>> import scpi
     >>> adata = scpi.datasets.plant_screen(n_perturbations=4, n_cells=40)
+    >>> sc.pp.normalize_total(adata)
+    >>> sc.pp.log1p(adata)
     >>> scpi.model.MeanDelta.setup_anndata(adata)
     >>> model = scpi.model.MeanDelta(adata)
     >>> model.train()

@@ -103,6 +103,7 @@ class ModelBase(BaseModelClass):
         # These are properties if they depend on the likelihood, which the constructor takes
         counts, logs = (flag is True for flag in (cls._reads_counts, cls._reads_logs))
         checks = {"counts": counts, "logs": logs, "signed": cls._reads_changes, "advice": cls._advice}
+        checks["unlike_counts"] = cls._reads_counts is False and not cls._reads_changes
         cls.register_manager(register(data, method, cls._fields, checks=checks, **kwargs))
 
     def save(
@@ -273,6 +274,7 @@ class ModelBase(BaseModelClass):
                 counts=self._reads_counts,
                 logs=self._reads_logs,
                 signed=self._reads_changes,
+                unlike_counts=layer is None and not self._reads_counts and not self._reads_changes,
                 advice=self._advice,
             )
             self._checked = None

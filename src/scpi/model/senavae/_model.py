@@ -217,9 +217,12 @@ class SENAVAE(
         if self.preset_.least_squares and not self.preset_.abduct:
             msg = "`least_squares=True` needs `abduct=True`: effects are added to cells, not to decoded expression."
             raise ValueError(msg)
-        if likelihood == "nb" and self.adata is not None:
-            x = self._field(self.adata, KEYS.X)
-            check_expression(x, counts=True, what="the registered expression")
+        if self.adata is not None:
+            x, layer = self._field(self.adata, KEYS.X), self.registry["setup_args"].get("layer")
+            if likelihood == "nb":
+                check_expression(x, counts=True, what="the registered expression")
+            elif layer is None:
+                check_expression(x, signed=True, unlike_counts=True)
 
     def _gene_sets(self) -> dict[str, Any]:
         return self.registry["field_registries"].get(KEYS.GENE_SETS, {}).get("state_registry") or {"names": []}

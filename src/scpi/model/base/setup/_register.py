@@ -58,7 +58,9 @@ def register(
     if modalities is None:
         what = layer_name(layer)
     values = find_layer(expression, layer)
-    check_expression(values, what=what, **checks)
+    # Counts in a layer that is named are meant
+    unlike_counts = is_new and layer is None and checks["unlike_counts"]
+    check_expression(values, what=what, **checks | {"unlike_counts": unlike_counts})
     if is_new:
         check_varies(values, what=what)
     if (counts_layer := arguments.get("counts_layer")) is not None:
