@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+_ENDS = (Key.varm.PREDICTED_CHANGE_LOWER, Key.varm.PREDICTED_CHANGE_UPPER)
 WHERE = (Key.obs.PERTURBATION, Key.obs.CONTEXT, Key.obs.DOSE)
 
 
@@ -34,6 +35,8 @@ class Changes(NamedTuple):
     """Of the measured changes."""
     params: Mapping[str, Any]
     """How they were made."""
+    interval: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+    """Lower and upper ends of the interval of the predicted changes, if it was stored."""
 
 
 def read_changes(adata: AnnData, key: str) -> Changes:
@@ -47,6 +50,11 @@ def read_changes(adata: AnnData, key: str) -> Changes:
         empty if measured is None else adata.varm[key + name.removeprefix(Key.varm.PREDICTED_CHANGE)]
         for name in entries
     )
+    ends = [key + name.removeprefix(Key.varm.PREDICTED_CHANGE) for name in _ENDS]
+    interval = None
+    if all(name in adata.varm for name in ends):
+        lower, upper = (np.asarray(adata.varm[name], dtype=np.float64) for name in ends)
+        interval = lower, upper
     return Changes(
         conditions=conditions,
         predicted=np.asarray(adata.varm[key], dtype=np.float64),
@@ -54,6 +62,7 @@ def read_changes(adata: AnnData, key: str) -> Changes:
         measured=np.asarray(change, dtype=np.float64),
         standard_error=np.asarray(standard_error, dtype=np.float64),
         params=stored.get("params", {}),
+        interval=interval,
     )
 
 

@@ -75,6 +75,8 @@ class Key:
 
         COUNTS: Final = "counts"
         """Counts, by custom, beside an ``X`` that was made from them."""
+        CHANGE: Final = "change"
+        """Predicted change of the mean of a condition, of which an interval is given."""
         LOWER: Final = "lower"
         """Lower end of the interval of the mean change of a predicted condition."""
         UPPER: Final = "upper"
@@ -128,6 +130,10 @@ class Key:
         PREDICTED_CHANGE_MEASURED_SE: Final = "predicted_change_measured_se"
         """Standard error of the measured change, genes x measured conditions."""
 
+        PREDICTED_CHANGE_LOWER: Final = "predicted_change_lower"
+        """Lower end of the interval of the predicted change, genes x conditions."""
+        PREDICTED_CHANGE_UPPER: Final = "predicted_change_upper"
+        """Upper end of it."""
         PREDICTED_HITS: Final = "predicted_hits"
         """q-values of the genes of predicted conditions, genes x conditions."""
         CHANGE: Final = "_change"

@@ -333,3 +333,31 @@ def test_a_combination_that_was_never_measured_needs_a_dose(adata):
     scpi.tl.predict_perturbation(adata, model, "A+B", dose=10)
     assert adata.uns["predicted_change"]["conditions"]["status"].unique().tolist() == ["unseen combination"]
     assert "predicted_change_measured" not in adata.varm
+
+
+def test_intervals_are_those_of_predict(adata, model):
+    model.calibrate("contexts")
+    scpi.tl.predict_perturbation(adata, model, ["A", "B"], dose=10.0, interval=0.5)
+    table = adata.uns["predicted_change"]["conditions"]
+    assert table.columns.tolist()[:5] == ["perturbation", "context", "dose", "status", "confidence"]
+    for column, row in table.iterrows():
+        asked = {"perturbation": row["perturbation"], "context": row["context"], "dose": row["dose"]}
+        predicted = model.predict(**asked, output="mean", interval=0.5)
+        for entry, layer in (("", "change"), ("_lower", "lower"), ("_upper", "upper")):
+            stored = adata.varm[f"predicted_change{entry}"][:, column]
+            np.testing.assert_allclose(stored, predicted.layers[layer][0], atol=1e-5)
+        assert row["confidence"] == pytest.approx(predicted.obs["confidence"].iloc[0], rel=1e-4)
+        assert row["status"] == predicted.obs["status"].iloc[0]
+    found = scpi.get.predicted_change(adata, genes="g1", perturbation="B")
+    np.testing.assert_allclose(found["lower"], adata.varm["predicted_change_lower"][1, table["perturbation"] == "B"])
+    assert (found["lower"] <= found["predicted"]).all() and (found["predicted"] <= found["upper"]).all()
+    # Those of an earlier call are not left beside other changes
+    scpi.tl.predict_perturbation(adata, model, "A")
+    assert not {"predicted_change_lower", "predicted_change_upper"} & set(adata.varm)
+    assert "lower" not in scpi.get.predicted_change(adata)
+
+
+def test_an_interval_needs_a_calibration_and_writes_nothing_without(adata, model):
+    with pytest.raises(ValueError, match=r"call `model.calibrate\('contexts'\)` first"):
+        scpi.tl.predict_perturbation(adata, model, "A", dose=10.0, interval=0.5)
+    assert "predicted_change" not in adata.varm

@@ -48,8 +48,9 @@ def predicted_change(
     Returns
     -------
     One row per condition and gene, in stored order, with the columns `gene`, `perturbation`, `context` and `dose` (if
-    registered), `status`, `extrapolated` (with doses), `n_cells`, `predicted`, `measured`, `measured_se` and
-    `n_measured`. The last three are NaN, NaN and 0 if no cell was measured.
+    registered), `status`, `confidence` (with an interval), `extrapolated` (with doses), `n_cells`, `predicted`, `lower`
+    and `upper` (with an interval), `measured`, `measured_se` and `n_measured`. The last three are NaN, NaN and 0 if no
+    cell was measured.
 
     Raises
     ------
@@ -87,6 +88,8 @@ def predicted_change(
     table.insert(0, "gene", np.tile(np.array(chosen, dtype=object), len(kept)))
     at = np.ix_(rows, kept)
     table["predicted"] = changes.predicted[at].T.ravel()
+    if changes.interval is not None:
+        table["lower"], table["upper"] = (end[at].T.ravel() for end in changes.interval)
     table["measured"] = measured[at].T.ravel()
     table["measured_se"] = standard_error[at].T.ravel()
     table["n_measured"] = np.repeat(n_measured[kept], len(rows))

@@ -275,7 +275,7 @@ def _beside(
     condition: dict[str, Any] = {}
     beside: dict[str, Any] = {"genes": genes, "condition": condition}
     if interval is not None:
-        calibrated = model._calibrated([label], change[None], context=context, interval=interval)
+        calibrated = model._calibrated([label], change[None], context=context, dose=dose, interval=interval)
         genes |= {"lower": calibrated.lower[0], "upper": calibrated.upper[0]}
         condition |= {Key.obs.CONFIDENCE: calibrated.confidence[0], Key.obs.STATUS: calibrated.status[0]}
     measured = measure(model, source, label, context=context, dose=dose)

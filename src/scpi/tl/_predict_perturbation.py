@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 # Suffixes of the other entries of `varm`
+_LOWER = Key.varm.PREDICTED_CHANGE_LOWER.removeprefix(Key.varm.PREDICTED_CHANGE)
+_UPPER = Key.varm.PREDICTED_CHANGE_UPPER.removeprefix(Key.varm.PREDICTED_CHANGE)
 _MEASURED = Key.varm.PREDICTED_CHANGE_MEASURED.removeprefix(Key.varm.PREDICTED_CHANGE)
 _MEASURED_SE = Key.varm.PREDICTED_CHANGE_MEASURED_SE.removeprefix(Key.varm.PREDICTED_CHANGE)
 
@@ -38,6 +40,7 @@ def predict_perturbation(
     n_between: int = 0,
     n_cells: int | None = None,
     indices: Sequence[int] | NDArray[np.int64] | None = None,
+    interval: float | None = None,
     rng: int | np.random.Generator | None = 0,
     key_added: str | None = None,
     mod: str | None = None,
@@ -77,11 +80,16 @@ def predict_perturbation(
         Number of control cells per context to start from, drawn at random. If `None`, all, but at most 1,000.
     indices
         Control cells to start from, by position or as a mask, instead of all.
+    interval
+        Coverage of prediction intervals, such as 0.9, as in `predict` of the model, which must be calibrated
+        (`calibrate`). There are none for doses that were not measured.
     %(rng)s
     %(written_key_added)s
 
     `adata.varm['predicted_change' | key_added]` : :class:`numpy.ndarray` (dtype `float32`)
         Predicted change, genes x conditions, on the scale of the registered expression.
+    `adata.varm['predicted_change_lower' | key_added + '_lower']`, `adata.varm['predicted_change_upper' | key_added + '_upper']` : :class:`numpy.ndarray` (dtype `float32`)
+        With an `interval`: its bounds for the predicted change, genes x conditions.
     `adata.varm['predicted_change_measured' | key_added + '_measured']` : :class:`numpy.ndarray` (dtype `float32`)
         Measured change, genes x measured conditions: the mean of the perturbed cells minus that of all control cells of
         the context. Only if there are such cells.
@@ -91,8 +99,9 @@ def predict_perturbation(
         `units`, the name of each condition (`"context: perturbation @ dose"`); `params`; and two tables with one row
         per column of the arrays:
 
-        - `conditions`: `perturbation`; `context` and `dose` if registered; `status`, as in `predict`; `extrapolated`,
-          whether the dose is outside the measured range; and `n_cells`, the number of predicted cells.
+        - `conditions`: `perturbation`; `context` and `dose` if registered; `status`, as in `predict`, and `confidence`
+          with an `interval`; `extrapolated`, whether the dose is outside the measured range; and `n_cells`, the number of
+          predicted cells.
         - `measured`: `perturbation`, `context`, `dose` and `n_cells`.
 
     Raises
@@ -103,7 +112,8 @@ def predict_perturbation(
         If the model predicts no perturbations.
     ValueError
         If a perturbation or context is unknown, repeated or without control cells; a perturbation is the control; a
-        dose is negative; contexts or doses are given to a model without them; or the model has other genes.
+        dose is negative; contexts or doses are given to a model without them; or the model has other genes. With an
+        `interval`, if the model is not calibrated for a condition, or a dose was not measured.
 
     Warns
     -----
@@ -152,13 +162,16 @@ def predict_perturbation(
         change[:, column], n = _change(model, source, condition, n_cells=n_cells, indices=indices, rng=seed)
         n_predicted.append(n)
 
-    stored = _describe(model, conditions, n_predicted, n_between=n_between, n_cells=n_cells)
+    stored = _describe(model, conditions, n_predicted, n_between=n_between, n_cells=n_cells, interval=interval)
+    ends = {} if interval is None else _intervals(model, stored["conditions"], conditions, change, interval)
     measured = _measure(model, source, labels, contexts)
     result, target = view.output(copy)
     # Entries of an earlier call would seem to belong to this one
-    for ending in (_MEASURED, _MEASURED_SE):
+    for ending in (_LOWER, _UPPER, _MEASURED, _MEASURED_SE):
         target.varm.pop(key_added + ending, None)
     target.varm[key_added] = change
+    for ending, values in ends.items():
+        target.varm[key_added + ending] = values
     if measured is not None:
         stored["measured"], target.varm[key_added + _MEASURED], target.varm[key_added + _MEASURED_SE] = measured
     target.uns[key_added] = stored
@@ -175,6 +188,26 @@ def _change(
         predicted = model.predict(source, **condition._asdict(), **options, output="mean")
     start = np.asarray(predicted.uns[Key.uns.PREDICTION][Key.uns.CONTROL_MEAN], dtype=np.float64)
     return np.asarray(predicted.X).mean(axis=0, dtype=np.float64) - start, predicted.n_obs
+
+
+def _intervals(
+    model: ScreenModel,
+    table: pd.DataFrame,
+    conditions: Sequence[Condition],
+    change: NDArray[np.float32],
+    interval: float,
+) -> dict[str, NDArray[np.float32]]:
+    """Bounds of the changes, genes x conditions, by suffix; the table gets the status and the confidence."""
+    found = [
+        model._calibrated(
+            [one.perturbation], column[None].astype(np.float64), context=one.context, dose=one.dose, interval=interval
+        )
+        for one, column in zip(conditions, change.T, strict=True)
+    ]
+    table[Key.obs.STATUS] = np.array([one.status[0] for one in found], dtype=object)
+    table.insert(table.columns.get_loc(Key.obs.STATUS) + 1, Key.obs.CONFIDENCE, [one.confidence[0] for one in found])
+    ends = {_LOWER: [one.lower[0] for one in found], _UPPER: [one.upper[0] for one in found]}
+    return {ending: np.stack(values, axis=1).astype(np.float32) for ending, values in ends.items()}
 
 
 def _describe(

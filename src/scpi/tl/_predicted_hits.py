@@ -78,7 +78,7 @@ def predicted_hits(
     TypeError
         If the model predicts no perturbations.
     ValueError
-        If the model is not calibrated for a condition, or the changes are not of its genes.
+        If the model is not calibrated for a condition, a dose was not measured, or the changes are not of its genes.
 
     Examples
     --------
@@ -109,8 +109,9 @@ def predicted_hits(
     table, p_values = changes.conditions.copy(), np.ones(changes.predicted.shape)
     status = np.empty(len(table), dtype=object)
     contexts = table[Key.obs.CONTEXT].tolist() if Key.obs.CONTEXT in table else [None] * len(table)
-    pairs = zip(table[Key.obs.PERTURBATION], contexts, strict=True)
-    kinds = pd.Series([model._kind_of(label, context) for label, context in pairs])
+    doses = table[Key.obs.DOSE].tolist() if Key.obs.DOSE in table else [None] * len(table)
+    asked = zip(table[Key.obs.PERTURBATION], contexts, doses, strict=True)
+    kinds = pd.Series([model._kind_of(*condition) for condition in asked])
     confidence, n_left_out, rows = np.zeros(len(table)), np.zeros(len(table), dtype=np.int64), []
     for kind in dict.fromkeys(kinds):
         alike, columns = model._alike(kind), np.flatnonzero([one == kind for one in kinds])

@@ -135,7 +135,7 @@ def test_its_interval_is_that_of_means(screen):
     new = truth.iloc[N:].to_numpy()
     inside = (predicted.layers["lower"][1] <= new) & (new <= predicted.layers["upper"][1])
     assert 0.8 < inside.mean() < 0.98
-    kinds = [model._kind_of(label, None) for label in asked[:2]]
+    kinds = [model._kind_of(label, None, None) for label in asked[:2]]
     assert [kind.is_mean for kind in kinds] == [False, True]
     kept = model.left_out_["perturbations"]
     np.testing.assert_array_equal(model._alike(kinds[1]).left_out.predicted, kept["of_mean"])

@@ -163,3 +163,74 @@ def test_predictions_that_are_no_change_have_no_confidence():
     assert predicted.obs["confidence"].tolist() == [0.0]
     np.testing.assert_allclose(predicted.layers["upper"], -predicted.layers["lower"])
     assert predicted.obs["status"].tolist() == ["no better than the mean"]
+
+
+def test_the_change_of_which_the_interval_is(model, adata):
+    """Of few cells, the expression less the mean of all controls is another one."""
+    rng = np.random.default_rng(3)
+    cells = adata[np.repeat(np.arange(adata.n_obs), 30)].copy()
+    cells.obs_names_make_unique()
+    cells.X = (np.asarray(cells.X) + rng.normal(size=cells.shape)).astype(np.float32)
+    own = fitted(cells)
+    predicted = own.predict(perturbation="P20", interval=0.9, n_cells=1, output="mean")
+    change = predicted.layers["change"][0]
+    assert change.dtype == np.float32
+    start = cells.to_df().loc[predicted.obs["source_cell"]].to_numpy()[0]
+    np.testing.assert_allclose(change, predicted.X[0] - start, atol=1e-5)
+    np.testing.assert_allclose(change, (predicted.layers["lower"] + predicted.layers["upper"])[0] / 2, atol=1e-5)
+    # Drawn with its own noise, a cell is far from its control, and less so from the mean of all
+    controls = cells.to_df()[(cells.obs["perturbation"] == "control").to_numpy()].mean().to_numpy()
+    means = cells.to_df().groupby(cells.obs["perturbation"].astype(str)).mean().drop(index=["control", "P20"])
+    expected = means.mean().to_numpy() - controls
+    np.testing.assert_allclose(change, expected, atol=1e-4)
+    assert np.abs(predicted.X[0] - controls - expected).max() > 0.5
+
+
+class TestDoses:
+    @pytest.fixture(scope="class")
+    def dosed(self):
+        """Three contexts, in which a drug was measured at doses 1 and 10, and another at 10."""
+        rng = np.random.default_rng(0)
+        rows = [("control", 0.0), ("X", 1.0), ("X", 10.0), ("Y", 10.0)]
+        obs = pd.DataFrame(
+            [(*row, context) for context in "abc" for row in rows for _ in range(8)],
+            columns=["perturbation", "dose", "context"],
+        )
+        obs.index = [f"c{i}" for i in range(len(obs))]
+        return ad.AnnData(rng.uniform(1, 2, (len(obs), GENES)).astype(np.float32), obs=obs)
+
+    def test_a_measured_dose_has_an_interval_and_another_has_none(self, dosed):
+        MeanDelta.setup_anndata(dosed, context_key="context", dose_key="dose")
+        model = MeanDelta(dosed)
+        model.train(train_size=1.0)
+        model.calibrate("contexts")
+        predicted = model.predict(perturbation="X", context="a", dose=1, interval=0.5)
+        assert (predicted.layers["lower"] < predicted.layers["upper"]).all()
+        message = (
+            "There is no interval for '{}' at dose {}: it was measured at (1, )?10, and a.*not doses.*leave_doses_out"
+        )
+        with pytest.raises(ValueError, match=message.format("X", 3)):
+            model.predict(perturbation="X", context="a", dose=3, interval=0.5)
+        # 1 if there is none
+        with pytest.raises(ValueError, match=message.format("Y", 1)):
+            model.predict(perturbation="Y", context="a", interval=0.5)
+        scpi.tl.predict_perturbation(dosed, model, "X", n_between=1)
+        with pytest.raises(ValueError, match=message.format("X", "3.69042")):
+            scpi.tl.predicted_hits(dosed, model)
+
+    def test_a_dose_that_was_left_out_was_not_measured(self, dosed):
+        MeanDelta.setup_anndata(dosed, context_key="context", dose_key="dose")
+        model = MeanDelta(dosed)
+        kept = np.flatnonzero((dosed.obs["perturbation"] != "X") | (dosed.obs["dose"] == 10))
+        model.train(datasplitter_kwargs={"external_indexing": [kept]})
+        model.calibrate("contexts")
+        with pytest.raises(ValueError, match="There is no interval for 'X' at dose 1"):
+            model.predict(perturbation="X", context="a", dose=1, interval=0.5)
+
+    def test_the_doses_of_one_drug_have_none_and_say_so(self, dosed):
+        one = dosed[dosed.obs["perturbation"] != "Y"].copy()
+        MeanDelta.setup_anndata(one, dose_key="dose")
+        model = MeanDelta(one)
+        model.train(train_size=1.0)
+        with pytest.raises(ValueError, match="at least two are needed.*a perturbation alone, at several doses, has no"):
+            model.calibrate("perturbations")

@@ -84,6 +84,8 @@ class CalibrationMixin(Host):
         names = measured.names(over)
         if len(names) < 2:
             msg = f"{len(names)} of the {over} were measured in training: at least two are needed to hold some out."
+            if self.has_doses:
+                msg += " Doses are not held out: a perturbation alone, at several doses, has no intervals."
             raise ValueError(msg)
         if folds is not None and folds < 2:
             msg = f"`folds` must be at least 2, but is {folds}."

@@ -8,6 +8,7 @@ import numpy as np
 
 from scpi._conformal._left_out import LeftOut
 from scpi._conformal._quantile import check_level, check_number
+from scpi._screen._conditions import member_doses
 from scpi._slots import listed
 from scpi.model.base._constants import NO_BETTER
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from scpi._screen._conditions import Dose
     from scpi.model.base.calibration._conditions import Over
     from scpi.model.base.counts._mixin import DrawnCellsMixin as Host
 else:
@@ -69,11 +71,12 @@ class IntervalMixin(Host):
         """Whether the prediction of a new perturbation is the mean effect of the others, as nothing else is known of it."""
         return False
 
-    def _kind_of(self, label: str, context: str | None) -> Kind:
+    def _kind_of(self, label: str, context: str | None, dose: Dose | None) -> Kind:
         """Return the kind of a condition. One that was trained on counts as if it had not been.
 
         A `ValueError` is raised if the calibration held out no such conditions.
         """
+        self._check_measured_doses(label, dose)
         members, is_combination = self.labelling.members(label), self.labelling.is_combination(label)
         trained = {name for one in self.trained_conditions_ for name in self.labelling.members(one)}
         over: Over = "combinations" if is_combination else "perturbations"
@@ -102,6 +105,31 @@ class IntervalMixin(Host):
             return Kind(over, is_combination=False)
         return Kind(over, is_combination, is_mean=not is_combination and self._has_mean(label))
 
+    def _check_measured_doses(self, label: str, dose: Dose | None) -> None:
+        """Refuse doses at which a trained perturbation was not measured: no calibration holds doses out."""
+        if not self.has_doses:
+            return
+        state = self._perturbation_state()
+        codes: Iterable[int] = range(len(state["conditions"]))
+        trained = [cells for cells in (self.train_indices, self.validation_indices) if cells is not None]
+        if self.adata is not None and trained:
+            codes = np.unique(self._condition_codes(self.adata)[np.concatenate(trained).astype(np.int64)]).tolist()
+        measured: dict[str, set[float]] = {}
+        for code in codes:
+            names = self.labelling.members(state["conditions"][code])
+            for name, value in zip(names, state["doses"][code], strict=True):
+                measured.setdefault(name, set()).add(value)
+        members = self.labelling.members(label)
+        for name, value in zip(members, member_doses(members, dose), strict=True):
+            if name in measured and value not in measured[name] | {0.0}:
+                msg = (
+                    f"There is no interval for {name!r} at dose {value:g}: it was measured at "
+                    f"{', '.join(format(one, 'g') for one in sorted(measured[name]))}, and a calibration holds out perturbations, combinations or "
+                    "contexts, not doses. Predict the dose without an interval; `scpi.benchmark.evaluate` with "
+                    "`scpi.benchmark.splits.leave_doses_out` shows the error of such predictions."
+                )
+                raise ValueError(msg)
+
     def _alike(self, kind: Kind) -> Alike:
         """Held-out conditions of a kind. Conditions that share what was held out count as one group."""
         kept = self.left_out_[kind.over]
@@ -117,7 +145,13 @@ class IntervalMixin(Host):
         return Alike(LeftOut(predicted, measured, of_mean, groups.astype(np.intp)), perturbation, context)
 
     def _calibrated(
-        self, labels: Sequence[str], changes: NDArray[np.float64], *, context: str | None, interval: float
+        self,
+        labels: Sequence[str],
+        changes: NDArray[np.float64],
+        *,
+        context: str | None,
+        dose: Dose | None,
+        interval: float,
     ) -> Calibrated:
         """Intervals and confidence of predicted changes, conditions x genes."""
         level = check_level(interval)
@@ -127,7 +161,7 @@ class IntervalMixin(Host):
         rows_of: dict[Kind, list[int]] = {}
         for row, label in enumerate(labels):
             if label != self.control_:
-                rows_of.setdefault(self._kind_of(label, context), []).append(row)
+                rows_of.setdefault(self._kind_of(label, context, dose), []).append(row)
         for kind, rows in rows_of.items():
             left_out = self._alike(kind).left_out
             what = "perturbations, in combinations," if kind.is_combination else kind.over

@@ -133,9 +133,9 @@ class PredictionMixin(Host):
             perturbation); or ``"control"``.
         `.obs['predicted_output']`
             Content of ``X`` (``output``).
-        `.layers['lower']`, `.layers['upper']`
-            With an ``interval``: its bounds for the mean change of the condition relative to its control cells, on the
-            registered scale. They are equal in all cells of the condition.
+        `.layers['change']`, `.layers['lower']`, `.layers['upper']`
+            With an ``interval``: the predicted mean change of the condition relative to the control cells that it started
+            from, and the bounds of its interval, on the registered scale. They are equal in all cells of the condition.
         `.obs['confidence']`
             With an ``interval``: the expected fraction of the squared change that the prediction explains. The status
             is ``"no better than the mean"`` if predictions of this kind and magnitude did not beat the mean change.
@@ -150,8 +150,8 @@ class PredictionMixin(Host):
         ValueError
             If a perturbation or the context is unknown, the dose is negative, there is no control cell to start from,
             or the output is not available for the registered expression. With an ``interval``, if the model is not
-            calibrated for such a condition, or had too few held-out conditions for this coverage: the message gives the
-            number needed.
+            calibrated for such a condition, the dose was not measured, or there were too few held-out conditions for this
+            coverage: the message gives the number needed.
 
         Warns
         -----
@@ -176,7 +176,9 @@ class PredictionMixin(Host):
         predicted = self._assemble(adata, labels, chosen, made, source, context=context, dose=dose)
         if interval is not None:
             expected = [one[0] for one in made] if source is None else map(self._predict_cells, asked)
-            self._add_interval(predicted, adata, labels, chosen, expected, context=context, interval=interval)
+            self._add_interval(
+                predicted, adata, labels, chosen, expected, context=context, dose=dose, interval=interval
+            )
         return predicted
 
     def _add_interval(
@@ -188,14 +190,16 @@ class PredictionMixin(Host):
         expected: Iterable[NDArray[np.float32]],
         *,
         context: str | None,
+        dose: Dose | None,
         interval: float,
     ) -> None:
-        """Add intervals of the mean change, and the confidence, to predicted cells."""
+        """Add the mean change with its interval, and the confidence, to predicted cells."""
         changes = self._changes_of_means(adata, chosen, expected)
-        found = self._calibrated(labels, changes, context=context, interval=interval)
+        found = self._calibrated(labels, changes, context=context, dose=dose, interval=interval)
         sizes = [len(cells) for cells in chosen]
-        for name, ends in ((Key.layers.LOWER, found.lower), (Key.layers.UPPER, found.upper)):
-            predicted.layers[name] = np.repeat(ends.astype(np.float32), sizes, axis=0)
+        layers = {Key.layers.CHANGE: changes, Key.layers.LOWER: found.lower, Key.layers.UPPER: found.upper}
+        for name, of_condition in layers.items():
+            predicted.layers[name] = np.repeat(of_condition.astype(np.float32), sizes, axis=0)
         predicted.obs[Key.obs.CONFIDENCE] = np.repeat(found.confidence, sizes)
         predicted.obs[Key.obs.STATUS] = pd.Categorical(np.repeat(found.status, sizes))
         predicted.uns[Key.uns.PREDICTION]["interval"] = interval
