@@ -33,7 +33,8 @@ def test_samples_are_compared_by_limma(run, cells, tmp_path):
     assert set(written["gene"].head(10)) == set(adata.var_names[:10])
     found = expected[expected["pval_adj"] <= 0.05]
     n_up = int((found["log2fc"] > 0).sum())
-    assert said["groups"] == [{"group": "B", "up": n_up, "down": len(found) - n_up}]
+    tested = {"n_samples": 3, "n_reference": 3, "n_donors": 6, "df_residual": 4, "n_genes": len(expected)}
+    assert said["groups"] == [{"group": "B", **tested, "up": n_up, "down": len(found) - n_up}]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     rows = json.loads(re.search(r'id="genes-data">(.*?)</script>', page, flags=re.DOTALL)[1])
     assert [row[1] for row in rows[:10]] == list(written["gene"].head(10))
@@ -49,6 +50,11 @@ def test_cells_are_compared_with_a_note_that_they_are_no_replicates(run, cells, 
     assert "Cells were counted as independent" in " ".join(result.stderr.split())
     written = pd.read_csv(tmp_path / "out" / "de.csv")
     assert set(written["group"]) == {"A", "B"}
+    # What was tested is printed and reported for each group
+    printed = " ".join(result.stdout.split())
+    assert "group n cells n genes up down" in printed and "A 180 120" in printed
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<b>120</b><span>genes tested per group</span>" in page and "<th>n cells</th>" in page
     # Nothing is replaced without being asked for
     again = run("de", cells, "--groupby", "condition", "--out", tmp_path / "out")
     assert again.exit_code == 2 and "--force" in again.output

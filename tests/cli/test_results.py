@@ -32,7 +32,7 @@ def test_results_are_replaced_if_that_is_asked_for_and_other_files_stay(tmp_path
         (tmp_path / name).write_text("before")
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "old.png").write_text("before")
-    with pytest.raises(FileExistsError, match="--force"), results_folder(tmp_path, force=False):
+    with pytest.raises(FileExistsError, match="overwrite=True"), results_folder(tmp_path, force=False):
         pass
     with results_folder(tmp_path, force=True) as folder:
         (folder / "table.csv").write_text("after")

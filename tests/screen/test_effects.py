@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
 
 import scpi
 from scpi._screen._labels import Labelling
@@ -47,7 +49,7 @@ def test_perturbations_that_do_nothing_are_named(screen):
     assert "rare" not in enough_cells(adata, design, LABELLING)
     assert measure_effects(adata, design, LABELLING, rng=0) == []
     assert find_genes(adata, design, LABELLING) == ["Genes were tested by samples ('donor'), with limma-voom."]
-    table = effect_table(adata).set_index("perturbation")
+    table = effect_table(adata, LABELLING).set_index("perturbation")
     assert {"active", "responders", "agreeing_guides", "guide_similarity", "n_genes"} <= set(table)
     assert not table.loc["nothing", "active"]
     assert table.loc["nothing", "n_genes"] == 0
@@ -55,8 +57,9 @@ def test_perturbations_that_do_nothing_are_named(screen):
     assert len(strong) == 3
     assert (table.loc[strong, "n_genes"] > 5).all()
     assert table.loc[strong, "active"].all()
-    genes = significant_genes(adata, top_n=7)
-    assert genes.columns.tolist() == ["perturbation", "gene", "rank", "score", "log2fc", "pval", "pval_adj"]
+    genes = significant_genes(adata, LABELLING, top_n=7)
+    columns = ["perturbation", "gene", "rank", "score", "log2fc", "pval", "pval_adj", "is_target"]
+    assert genes.columns.tolist() == columns
     assert (genes["perturbation"] == "nothing").sum() == 7
     # By p-value, whatever the sign
     assert genes.groupby("perturbation")["pval"].is_monotonic_increasing.all()
@@ -125,8 +128,26 @@ def test_without_enough_cells_nothing_is_tested(screen):
         "No perturbation has 10 cells: none was tested for an effect."
     ]
     assert find_genes(adata, design, LABELLING) == []
-    assert effect_table(adata).empty
-    assert significant_genes(adata).empty
+    assert effect_table(adata, LABELLING).empty
+    assert significant_genes(adata, LABELLING).empty
+
+
+def test_the_target_itself_is_no_effect():
+    """A knock-out that lowers its own transcript only does nothing, unless targets are counted."""
+    rng = np.random.default_rng(0)
+    x = rng.poisson(5.0, (240, 30)).astype(np.float32)
+    labels = np.repeat(["control", "g3"], 120)
+    x[labels == "g3", 3] = 0
+    genes = pd.DataFrame(index=[f"g{i}" for i in range(30)])
+    data = AnnData(x, obs=pd.DataFrame({"perturbation": labels}, index=[f"c{i}" for i in range(240)]), var=genes)
+    for exclude_targets in (True, False):
+        adata, design = prepared(data)
+        assert measure_effects(adata, design, LABELLING, exclude_targets=exclude_targets, rng=0) == []
+        find_genes(adata, design, LABELLING)
+        row = effect_table(adata, LABELLING, exclude_targets=exclude_targets).iloc[0]
+        assert (bool(row["active"]), row["n_genes"]) == ((False, 0) if exclude_targets else (True, 1))
+        found = significant_genes(adata, LABELLING, top_n=2)
+        assert found["gene"][0] == "g3" and found["is_target"].tolist() == [True, False]
 
 
 def test_the_strongest_conditions_come_first(screen):

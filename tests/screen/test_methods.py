@@ -17,7 +17,13 @@ def result(*, held_out=("A+B",), method=None, effects=True):
         adata.uns["differential_expression"] = {"params": {"method": method}}
     return SimpleNamespace(
         adata=adata,
-        settings={"versions": {"scpi": "0.9", "torch": "2.1"}, "likelihood": "nb", "max_epochs": None, "seed": 7},
+        settings={
+            "versions": {"scpi": "0.9", "torch": "2.1"},
+            "likelihood": "nb",
+            "max_epochs": None,
+            "seed": 7,
+            "exclude_targets": True,
+        },
         model=SimpleNamespace(preset_=SimpleNamespace(max_epochs=100), n_factors_=6),
         held_out=list(held_out),
     )
@@ -27,7 +33,7 @@ def test_numbers_and_versions_are_those_of_the_run():
     text = methods(result())
     assert text.startswith("3 cells and 4 genes were analysed with scpi 0.9, torch 2.1.")
     assert "with 6 causal factors, 2 gene sets and a nb likelihood was trained for at most 100 epochs (seed 7)" in text
-    assert "1 conditions were held out of all training" in text
+    assert "1 condition was held out of all training" in text
     assert "a fifth of the cells of every condition" in methods(result(held_out=()))
 
 
@@ -44,5 +50,10 @@ def test_the_test_of_genes_is_the_one_that_was_done(method, expected):
 
 
 def test_what_was_not_tested_is_not_claimed():
-    assert "energy distance" in methods(result())
+    assert "energy distance from control cells, of genes that are not perturbed themselves" in methods(result())
+    counted = result()
+    counted.settings["exclude_targets"] = False
+    assert "energy distance from control cells, of all genes" in methods(counted)
+    del counted.adata.varm["gene_sets"]
+    assert "6 causal factors, no gene sets and" in methods(counted)
     assert "energy distance" not in methods(result(effects=False))

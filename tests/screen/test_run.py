@@ -109,8 +109,12 @@ def test_the_truth_is_compared(planted, screen):
 def test_the_report_is_one_file_without_requests(planted):
     html = (planted.out / "report.html").read_text(encoding="utf-8")
     assert len(re.findall(r'<img alt="[^"]+" width="[0-9]+" src="data:image/png;base64,', html)) >= 5
-    # The rows of the genes as data, and the search in them
-    assert re.findall(r"<script[^>]*>", html) == ['<script type="application/json" id="genes-data">', "<script>"]
+    # The rows of the genes as data, the search in them, and what says that a box scrolls
+    assert re.findall(r"<script[^>]*>", html) == [
+        '<script type="application/json" id="genes-data">',
+        "<script>",
+        "<script>",
+    ]
     anchors = re.findall(r'href="#([^"]+)"', html)
     assert len(anchors) >= 7
     assert all(f'id="{anchor}"' in html for anchor in anchors)
@@ -145,6 +149,27 @@ def test_without_combinations_cells_are_held_out():
     assert any("the cells of every perturbation" in note for note in result.notes)
     # A fifth of the 30 cells of each
     assert set(result.scores["n_cells"]) == {6}
+
+
+def test_a_perturbation_without_training_cells_is_not_explained(tmp_path):
+    """It is said before the training, and nothing is claimed of a change of zero."""
+    screen = plant_screen(n_perturbations=3, n_cells=30, n_control=120, n_decoy_sets=2, doubles=False, rng=0)
+    label = str(screen.obs["perturbation"].cat.categories.drop("control")[0])
+    with pytest.warns(UserWarning, match=f"SENAVAE predicts no change of {label}, .* `scpi.model.PerturbationGP`"):
+        result = run_screen(screen, held_out=[label], max_epochs=1, out=tmp_path / "out")
+    assert result.untrained == [label]
+    others = sorted(set(screen.obs["perturbation"]) - {"control", label})
+    assert sorted(scpi.get.intervention_targets(result.adata)["perturbation"]) == others
+    assert result.adata.uns["causal_graph"]["factors"]["n_targets"].sum() == 2
+    assert "explained_prediction" not in result.adata.uns
+    # One condition has no interval
+    own = result.summary[result.summary["metric"] == "rmse"]
+    assert own["low"].isna().all() and own["mean_low"].isna().all() and own["mean"].notna().any()
+    page = (result.out / "report.html").read_text(encoding="utf-8")
+    assert f"SENAVAE predicts no change of {label}" in page and f"Prediction of {label}" not in page
+    text = re.sub(r"base64,[^\"]+", "", page)
+    assert "1 condition that no model was trained on" in text
+    assert not any(slip in text for slip in ("1 conditions", "nan,", "another perturbation –"))
 
 
 def test_counts_further_predictions_and_other_names(screen):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from scpi._screen._labels import Labelling
-from scpi.screen._split import choose_held_out, split_screen
+from scpi.screen._split import choose_held_out, split_screen, without_training_cells
 
 LABELLING = Labelling.of("control", "+")
 
@@ -63,3 +63,9 @@ def test_held_out_conditions_are_tested_as_a_whole_and_only_they():
 def test_without_held_out_conditions_cells_of_each_are_tested():
     split = split_screen(labels(control=100, A=20), [], labelling=LABELLING, rng=np.random.default_rng(0))
     assert [int((part >= 100).sum()) for part in split.sets] == [14, 2, 4]
+
+
+def test_conditions_of_which_no_member_has_a_training_cell():
+    screen = labels(control=50, A=20, B=20, C=20, B_C=20)
+    split = split_screen(screen, ["A", "B", "B+C"], labelling=LABELLING, rng=np.random.default_rng(0))
+    assert without_training_cells(screen, split, ["A", "B", "B+C", "A+B", "C"], LABELLING) == ["A", "B", "A+B"]

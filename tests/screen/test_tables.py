@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from scpi.screen._tables import (
+    acting,
     comparison_rows,
+    counted,
     perturbation_scores,
     questions,
     score_header,
@@ -64,7 +66,10 @@ def make(difference=0.02, low=0.01, high=0.03, *, held_out=("A+B",), truth=None,
         averaged=["A+B", "B+C"],
         correlation_of_others=0.25,
         design=[("Conditions", "Some."), ("Replicates", "Three.")],
+        untrained=[],
         effects=pd.DataFrame(columns=["perturbation", "active"]),
+        genes=pd.DataFrame(columns=["perturbation", "gene", "log2fc", "pval_adj", "is_target"]),
+        adata=SimpleNamespace(uns={}),
     )
 
 
@@ -141,13 +146,83 @@ def test_the_questions_of_a_reviewer_have_answers():
     result.summary = pd.concat([result.summary, perfect], ignore_index=True)
     result.comparisons.append(Comparison("r2_weighted", 0, "mean change", 0, 0, 0, 0, "level"))
     answers = dict(questions(result))
-    assert list(answers) == ["Replicates?", "Baselines?", "Noise?"]
+    assert list(answers) == ["Predictions?", "Replicates?", "Baselines?", "Noise?"]
     assert answers["Replicates?"] == "Three."
     assert answers["Baselines?"] == (
         "additive, trained on the same cells. The best of 2 metrics: additive in 1, mean change in 1."
     )
     assert "would reach r = 0.960" in answers["Noise?"]
     assert "the prediction reaches 0.800, and predictions of another perturbation 0.250." in answers["Noise?"]
+
+
+@pytest.fixture
+def tested():
+    """Five perturbations, of which three change cells, with genes and gene sets of the strongest."""
+    result = make()
+    result.effects = pd.DataFrame(
+        {
+            "perturbation": ["A", "B", "C", "D", "E"],
+            "score": [3.0, 9.0, 5.0, 1.1, 0.9],
+            "active": [True, True, True, False, False],
+        }
+    )
+    result.genes = pd.DataFrame(
+        {
+            "perturbation": ["B"] * 4 + ["C"],
+            "gene": ["B", "IRF1", "CXCL9", "ACTB", "STAT1"],
+            "log2fc": [-2.0, -1.0, 0.5, 0.1, -1.0],
+            "pval_adj": [0.001, 0.002, 0.01, 0.4, 0.3],
+            "is_target": [True, False, False, False, False],
+        }
+    )
+    names = np.array([["B", "C"], ["interferon", "cycle"]])
+    activity = pd.DataFrame(
+        {"group": names[0], "rank": 1, "set": names[1], "effect": [-1.0, 1.0], "pval_adj": [0.01, 0.5]}
+    )
+    result.activity = activity
+    return result
+
+
+def test_the_summary_begins_with_what_acts(tested, monkeypatch):
+    assert acting(tested) == "3 of 5 conditions change cells (false discovery rate 5 %). Strongest: B, C, A."
+    answers = dict(questions(tested))
+    assert list(answers)[:4] == ["B", "C", "A", "Predictions?"]
+    # The target itself and what is not significant do not count
+    assert answers["B"] == "2 genes: IRF1 ↓, CXCL9 ↑."
+    assert answers["C"] == "No single gene changes at a false discovery rate of 5 %."
+    assert answers["No effect found?"] == "Of D, E."
+    tested.adata.uns["differential_activity"] = {}
+    monkeypatch.setattr("scpi.screen._tables.get.differential_activity", lambda adata: tested.activity)
+    answers = dict(questions(tested))
+    assert answers["B"] == "2 genes: IRF1 ↓, CXCL9 ↑. Gene sets: interferon ↓."
+    assert "Gene sets" not in answers["C"]
+
+
+def test_what_acts_if_little_or_nothing_does(tested):
+    tested.effects["active"] = [False, True, False, False, False]
+    assert acting(tested) == "1 of 5 conditions changes cells (false discovery rate 5 %). B."
+    tested.effects["active"] = False
+    assert acting(tested) == "0 of 5 conditions change cells (false discovery rate 5 %)."
+    assert acting(make()).startswith("No perturbation has enough cells")
+
+
+def test_one_condition_has_no_interval_and_is_in_the_singular():
+    result = make(low=np.nan, high=np.nan, held_out=["A+B"])
+    result.averaged, result.correlation_of_others = ["A+B"], np.nan
+    assert verdict(result).endswith("(+0.020, without an interval, which one condition does not give).")
+    assert score_rows(result)[0].difference == "+0.020"
+    assert comparison_rows(result)[0][4:] == ["+0.020", "–"]
+    assert "1 condition that no model was trained on" in shown(score_table(result))
+    assert dict(questions(result))["Noise?"].endswith("and the prediction reaches 0.800.")
+    assert (counted(1, "gene"), counted(2, "gene"), counted(1200, "gene")) == ("1 gene", "2 genes", "1,200 genes")
+
+
+def test_of_what_was_not_trained_on_nothing_is_claimed():
+    result = make()
+    result.untrained = ["A+B", "B+C"]
+    assert verdict(result).startswith("SENAVAE predicts no change of A+B, B+C, of which it has no training cell")
+    result.untrained = ["A+B"]
+    assert verdict(result).startswith("The predicted change correlates")
 
 
 def test_the_report_has_room_for_more_than_the_terminal():

@@ -78,3 +78,15 @@ def test_where_nothing_was_planted_there_is_nothing_to_compare():
     assert run(adata) is None
     adata.uns["truth"] = "words"
     assert run(adata) is None
+
+
+def test_a_perturbation_without_training_cells_has_no_target_to_compare():
+    adata = make()
+    del adata.uns["differential_activity"]
+    graph = adata.uns["causal_graph"]
+    graph["targets"] = graph["targets"][1:]
+    found = run(adata)
+    # Q and R act on the factors 0 and 1, between which is one edge of two possible ones
+    assert (found["n_perturbations"], found["n_edges"], found["targets_recovered"]) == (2, 1, 1.0)
+    assert (found["edge_chance"], found["edge_average_precision"]) == (0.5, 1.0)
+    assert (found["programs_first"], found["programs_tested"]) == (0, 0)

@@ -64,7 +64,7 @@ def summarise(
     -------
     Table with one row per model and metric, the models in the order of ``table``: ``model``, ``metric``,
     ``higher_is_better``, ``n`` (pairs with a value), ``mean`` with ``mean_low`` and ``mean_high`` (its 95 % percentile
-    interval). With a baseline also ``difference`` (mean of the paired differences, model minus baseline), ``low`` and
+    interval, NaN of a single pair). With a baseline also ``difference`` (mean of the paired differences, model minus baseline), ``low`` and
     ``high`` (its interval), and ``share_better`` (fraction of the pairs in which the model is better than the baseline;
     errors and distances are better if lower). With a ceiling also ``scaled``. NaN if there is nothing to compare.
 
@@ -120,6 +120,9 @@ def _mean(values: NDArray[np.float64], draws: NDArray[np.int64]) -> tuple[float,
     valid = np.isfinite(values)
     if not valid.any():
         return np.nan, np.nan, np.nan
+    if valid.sum() == 1:
+        # All draws of one value are the same, which says nothing of its error
+        return float(values[valid][0]), np.nan, np.nan
     drawn = np.where(valid, values, 0.0)[draws].sum(1) / np.maximum(valid[draws].sum(1), 1)
     low, high = np.quantile(drawn[valid[draws].any(1)], [0.025, 0.975])
     return float(values[valid].mean()), float(low), float(high)

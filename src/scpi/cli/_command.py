@@ -35,6 +35,8 @@ def with_options(message: str) -> str:
         option = options.get(_ALIASES.get(found[1], found[1]))
         if option is None or not option.opts[0].startswith("--"):
             return found[0]
+        if found[2] == "False" and option.secondary_opts:
+            return option.secondary_opts[0]
         value = "" if found[2] is None or option.is_flag else found[2]
         return f"{option.opts[0]} {_AS_TEXT.get(value, value)}".rstrip()
 

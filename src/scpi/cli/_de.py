@@ -18,6 +18,7 @@ _OF_LIMMA = (
     "Counts of the cells of each sample were summed, and groups of samples were compared by limma-voom (Law et al., Genome Biol. 15:R29, "
     "2014; Ritchie et al., Nucleic Acids Res. 43, 2015)."
 )
+_OF_GROUPS = ("group", "n_samples", "n_reference", "n_donors", "df_residual", "n_genes")
 _CELLS = (
     "Cells were counted as independent, which cells of one donor or culture are not: p-values are too small where the groups differ "
     "between samples. Name the samples by --sample-key."
@@ -104,13 +105,13 @@ def de(
             figure: Any = pl.volcano(data, key="de", mod=mod, pval_cutoff=pval_cutoff, show=False, return_fig=True)
             figure.savefig(folder / "volcano.png", dpi=200, bbox_inches="tight")
             write_table(table, folder / "de.csv")
-            counts = changed_genes(table, pval_cutoff)
+            counts = tested_groups(data, mod).merge(changed_genes(table, pval_cutoff), on="group")
             page = _page(table, counts, figure, settings, pval_cutoff)
             page["tiles"] += [(f"{len(data.obs):,}", "cells")]
             write_page(folder, title=title or file.stem, **page)
         files = {"table": "de.csv", "volcano": "volcano.png"}
         said = {"verdict": page["verdict"], "notes": page["notes"], "method": method, "groups": records(counts)}
-        show_results(out, files, quiet=quiet, as_json=as_json, **said)
+        show_results(out, files, table=counts, quiet=quiet, as_json=as_json, **said)
 
 
 def _page(
@@ -130,7 +131,7 @@ def _page(
         "questions": [
             (f"Which genes differ in {row.group}?", _sentence(row.up, row.down)) for row in counts.head(12).itertuples()
         ],
-        "tiles": [(f"{table['gene'].nunique():,}", "genes tested"), (f"{len(counts):,}", "groups tested")],
+        "tiles": [(_span(counts["n_genes"]), "genes tested per group"), (f"{len(counts):,}", "groups tested")],
         "design": [
             ("Groups", f"of obs['{settings['groupby']}'], each against {reference or 'all other cells'}"),
             ("Observations", f"samples of obs['{sample_key}']" if sample_key else "cells"),
@@ -144,17 +145,44 @@ def _page(
             caption="All groups and genes, by p-value. Fold changes are on the log2 scale.",
             file="de.csv",
         ),
-        "tables": [("Changed genes of each group", as_frame(counts))],
+        "tables": [("Observations, tested and changed genes of each group", as_frame(counts))],
         "methods": _methods(settings["method"], pval_cutoff),
         "settings": settings,
     }
+
+
+def tested_groups(data: Any, mod: str | None) -> pd.DataFrame:
+    """What each group was tested with: samples, donors and residual degrees of freedom, or cells; and the number of genes."""
+    import numpy as np
+    import pandas as pd
+
+    from scpi._mudata import resolve_modality
+    from scpi._slots import find_column
+
+    adata = resolve_modality(data, mod)
+    stored = adata.uns["de"]
+    if stored["params"]["method"] == _LIMMA:
+        table = stored["groups"]
+        return table[[name for name in _OF_GROUPS if name in table]].astype({"group": str})
+    names = list(stored["names"].dtype.names)
+    cells = find_column(data, stored["params"]["groupby"], mod=mod).astype(str).value_counts()
+    n_genes = [int(np.isfinite(stored["pvals"][name]).sum()) for name in names]
+    return pd.DataFrame({"group": names, "n_cells": [int(cells.get(name, 0)) for name in names], "n_genes": n_genes})
+
+
+def _span(numbers: pd.Series) -> str:
+    """Smallest and largest of some numbers, or the one that all are."""
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def changed_genes(table: pd.DataFrame, pval_cutoff: float) -> pd.DataFrame:
     """Numbers of genes that rise and fall in each group."""
     is_changed = table["pval_adj"] <= pval_cutoff
     counted = table.assign(up=is_changed & (table["log2fc"] > 0), down=is_changed & (table["log2fc"] < 0))
-    return counted.groupby("group", sort=False, observed=True)[["up", "down"]].sum().reset_index()
+    return (
+        counted.groupby("group", sort=False, observed=True)[["up", "down"]].sum().reset_index().astype({"group": str})
+    )
 
 
 def verdict(counts: pd.DataFrame, reference: str | None, pval_cutoff: float) -> str:

@@ -310,9 +310,11 @@ def verdict(summary: pd.DataFrame, chosen: str, *, n_left_out: int) -> str:
         if error["low"] > 0
         else "not clearly better than no change"
     )
+    interval = f", 95 % interval {error['low']:.4f} to {error['high']:.4f}" if error["low"] <= error["high"] else ""
+    conditions = "1 measured condition that was" if n_left_out == 1 else f"{n_left_out:,} measured conditions that were"
     return (
-        f"On {n_left_out:,} measured conditions that were left out, the error of {chosen} is {ratio:.2f} times that of no change: it is {judged} "
-        f"(difference {error['difference']:.4f}, 95 % interval {error['low']:.4f} to {error['high']:.4f})."
+        f"On {conditions} left out, the error of {chosen} is {ratio:.2f} times that of no change: it is {judged} "
+        f"(difference {error['difference']:.4f}{interval})."
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scpi._report._render import render
+from scpi._report._render import cell, render
 from scpi._report._tables import for_spreadsheets
 from scpi._run_folder import output_folder
 from scpi._versions import versions
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
+    from rich.table import Table
 
 REPORT = "report.html"
+_N_ROWS = 20
 
 
 @contextmanager
@@ -70,20 +72,38 @@ def software() -> str:
     return ", ".join(f"{name} {found[name]}" for name in ("scpi", "scvi-tools", "scanpy", "torch") if name in found)
 
 
+def _as_rich(table: pd.DataFrame) -> Table:
+    """The first rows of a table for the terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    shown = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for position, name in enumerate(table.columns):
+        shown.add_column(str(name).replace("_", " "), justify="left" if position == 0 else "right")
+    for row in table.head(_N_ROWS).astype(object).to_numpy().tolist():
+        shown.add_row(*map(cell, row))
+    if len(table) > _N_ROWS:
+        shown.caption = f"{len(table) - _N_ROWS} more rows are in the report."
+    return shown
+
+
 def show_results(
     out: Path,
     files: Mapping[str, str],
     *,
     verdict: str,
     notes: Sequence[str],
+    table: pd.DataFrame | None = None,
     quiet: bool,
     as_json: bool,
     **more: Any,
 ) -> None:
-    """Print the verdict and where the report is, or all as JSON."""
+    """Print a table, the verdict and where the report is, or all as JSON."""
     progress, shown = consoles(quiet=quiet, as_json=as_json)
     for note in notes:
         progress.print(f"Note: {note}", style="dim", highlight=False)
+    if table is not None:
+        shown.print(_as_rich(table), highlight=False)
     shown.print(verdict, highlight=False)
     shown.print(f"Report: {out / REPORT}", style="bold", highlight=False, soft_wrap=True)
     if as_json:

@@ -24,9 +24,9 @@ def run(data: Any, gene_sets: Path | None = None, *, debug: bool, quiet: bool, a
         result = run_screen(data, gene_sets, console=progress, **arguments)
     verdict = _tables.verdict(result)
     truth = [] if result.truth is None else [_tables.truth_table(result)]
-    _show(shown, result, [_tables.score_table(result), *truth, verdict])
+    _show(shown, result, [_tables.acting(result), _tables.score_table(result), *truth, verdict])
     if as_json:
-        effects = {"held_out": result.held_out, "effects": records(result.effects)}
+        effects = {"acting": _tables.acting(result), "held_out": result.held_out, "effects": records(result.effects)}
         say(_as_dict(result, verdict) | effects)
 
 

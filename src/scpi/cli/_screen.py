@@ -140,6 +140,13 @@ def screen(
     predict: Annotated[
         list[str] | None, typer.Option(help="Further condition to predict, measured or not; may be repeated.")
     ] = None,
+    exclude_targets: Annotated[
+        bool,
+        typer.Option(
+            "--exclude-targets/--no-exclude-targets",
+            help="Genes that are perturbed themselves do not count as an effect.",
+        ),
+    ] = True,
     max_epochs: MaxEpochs = None,
     likelihood: LikelihoodOption = Likelihood.normal,
     preset: Annotated[Preset, typer.Option(help="Settings of the model.", rich_help_panel=_MODEL)] = Preset.scpi,
@@ -200,6 +207,7 @@ def screen(
                     "--guide-key": guide_key,
                     "--size-factor-key": size_factor_key,
                     "--unassigned": unassigned,
+                    "--no-exclude-targets": not exclude_targets,
                     "--max-epochs": max_epochs,
                     "--likelihood": likelihood is Likelihood.nb,
                     "--preset": preset is not Preset.scpi,
@@ -268,6 +276,7 @@ def screen(
             held_out=held_out or "auto",
             held_out_fraction=held_out_fraction,
             predict=predict or (),
+            exclude_targets=exclude_targets,
             max_epochs=max_epochs,
             likelihood=likelihood.value,
             title=title or file.stem,

@@ -31,7 +31,9 @@ def enough_cells(adata: AnnData, design: Design, labelling: Labelling, *, least:
     return [str(label) for label in counts.index[counts >= least] if label != labelling.control]
 
 
-def measure_effects(adata: AnnData, design: Design, labelling: Labelling, *, rng: int) -> list[str]:
+def measure_effects(
+    adata: AnnData, design: Design, labelling: Labelling, *, exclude_targets: bool = True, rng: int
+) -> list[str]:
     """Write tests of the effect of each perturbation on its cells, and of its guides; returns notes."""
     groups = enough_cells(adata, design, labelling)
     if not groups:
@@ -45,7 +47,7 @@ def measure_effects(adata: AnnData, design: Design, labelling: Labelling, *, rng
         "rng": rng,
     }
     guides = design.guide_key if _has_guides(adata, design, labelling) else None
-    tl.perturbation_effect(adata, guide_key=guides, **given)
+    tl.perturbation_effect(adata, guide_key=guides, exclude_targets=exclude_targets, **given)
     tl.responders(adata, **given)
     notes = []
     if guides:
@@ -129,24 +131,34 @@ def with_effect(adata: AnnData, conditions: list[str]) -> list[str]:
     return active if len(active) > 1 else conditions
 
 
-def significant_genes(adata: AnnData, *, top_n: int = 20) -> pd.DataFrame:
+def significant_genes(adata: AnnData, labelling: Labelling, *, top_n: int = 20) -> pd.DataFrame:
     """Genes that a perturbation changes at a false discovery rate of 5 %, and the first ``top_n`` of each anyway.
 
-    Ranks are by p-value.
+    Ranks are by p-value; ``is_target`` says that the gene is perturbed itself.
     """
-    columns = [Key.obs.PERTURBATION, "gene", "rank", "score", "log2fc", "pval", "pval_adj"]
+    columns = [Key.obs.PERTURBATION, "gene", "rank", "score", "log2fc", "pval", "pval_adj", "is_target"]
     if DE not in adata.uns:
         return pd.DataFrame(columns=columns)
     table = get.de_df(adata, key=DE).rename(columns={"group": Key.obs.PERTURBATION})
     size = table["score"].abs()
     table = table.iloc[np.lexsort((-size, table["pval"], table[Key.obs.PERTURBATION].astype(str)))]
     table["rank"] = table.groupby(Key.obs.PERTURBATION, observed=True).cumcount() + 1
+    table["is_target"] = _is_target(table[Key.obs.PERTURBATION], table["gene"], labelling)
     kept = (table["pval_adj"] <= 0.05) | (table["rank"] <= top_n)
     return table.loc[kept, columns].reset_index(drop=True)
 
 
-def effect_table(adata: AnnData) -> pd.DataFrame:
-    """One row for each perturbation: does it do anything, in how many cells, do its guides agree, how many genes."""
+def _is_target(labels: pd.Series, genes: pd.Series, labelling: Labelling) -> list[bool]:
+    """Whether each gene is a member of the label beside it."""
+    members = {label: labelling.members(label) for label in labels.unique()}
+    return [gene in members[label] for label, gene in zip(labels, genes, strict=True)]
+
+
+def effect_table(adata: AnnData, labelling: Labelling, *, exclude_targets: bool = True) -> pd.DataFrame:
+    """One row for each perturbation: does it do anything, in how many cells, do its guides agree, how many genes.
+
+    With ``exclude_targets``, a gene that is perturbed itself does not count.
+    """
     if Key.uns.PERTURBATION_EFFECT not in adata.uns:
         return pd.DataFrame(columns=["perturbation", "n_cells", "active"])
     table = get.perturbation_effect(adata)
@@ -161,8 +173,11 @@ def effect_table(adata: AnnData) -> pd.DataFrame:
             on="perturbation",
         )
     if DE in adata.uns:
-        found = get.de_df(adata, key=DE, pval_cutoff=0.05).groupby("group", observed=True).size()
-        table["n_genes"] = table["perturbation"].map(found).fillna(0).astype(np.int64)
+        found = get.de_df(adata, key=DE, pval_cutoff=0.05)
+        if exclude_targets:
+            found = found[~np.array(_is_target(found["group"], found["gene"], labelling), dtype=bool)]
+        n_genes = found["group"].astype(str).value_counts()
+        table["n_genes"] = table["perturbation"].astype(str).map(n_genes).fillna(0).astype(np.int64)
     return table
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from scpi import get, pl
 from scpi._keys import Key
 from scpi._report._figures import BLUE, comparison_figure, encode_figures
+from scpi.screen._effects import strongest
+from scpi.screen._tables import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from scpi._report._figures import ReportFigure
     from scpi.screen._result import ScreenResult
 
+_N_PANELS = 6
 _PARTS = {
     "objective": "Objective",
     "reconstruction_loss": "Reconstruction",
@@ -32,23 +35,25 @@ _PARTS = {
 
 def draw_figures(result: ScreenResult) -> list[ReportFigure]:
     """Draw all figures that the results allow."""
+    scores = result.scores[result.scores[Key.obs.PERTURBATION].isin(result.averaged)]
     figures: list[tuple[str, str, Callable[[], Any]]] = [
-        (
-            "Prediction and baselines",
-            "Correlation of predicted and measured change, one dot per perturbation. Bars are means. On grey what the "
-            "noise of the measurement allows: one half of the cells against the other.",
-            lambda: comparison_figure(result.scores),
-        ),
-        (
-            "Predicted against measured",
-            "Change of the mean expression of every gene against the control. On the dashed line both agree.",
-            lambda: pl.prediction(result.predicted, show=False, return_fig=True),
-        ),
         (
             "Effects of the perturbations",
             "Energy distance of the cells of each perturbation from control cells, over its expected value without an "
             "effect. Filled dots differ from the control at a false discovery rate of 5 %.",
             lambda: pl.perturbation_effect(result.adata, show=False, return_fig=True),
+        ),
+        (
+            "Prediction and baselines",
+            f"Correlation of predicted and measured change, one dot per perturbation, over the same {counted(len(result.averaged), 'condition')} as the table of "
+            "scores. Bars are means. On grey what the "
+            "noise of the measurement allows: one half of the cells against the other.",
+            lambda: comparison_figure(scores),
+        ),
+        (
+            "Predicted against measured",
+            "Change of the mean expression of every gene against the control, of the conditions that change cells most. On the dashed line both agree.",
+            lambda: pl.prediction(result.predicted, perturbations=_most_changed(result), show=False, return_fig=True),
         ),
         (
             "Causal graph",
@@ -75,6 +80,8 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
             lambda: history_figure(result),
         ),
     ]
+    is_explained = Key.uns.EXPLAINED_PREDICTION in result.adata.uns
+    explained = get.explained_prediction(result.adata, "conditions")["perturbation"] if is_explained else []
     figures += [
         (
             f"Prediction of {label}",
@@ -83,7 +90,7 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
             "and the largest that its noise allows. Dark bars: q of at most 0.05. (beyond the decoder): what the measured effects of the training cells add.",
             partial(pl.perturbation_report, result.adata, label, show=False, return_fig=True),
         )
-        for label in get.explained_prediction(result.adata, "conditions")["perturbation"]
+        for label in explained
     ]
     lacking = {
         "Activity of gene sets": Key.varm.GENE_SETS not in result.adata.varm,
@@ -92,6 +99,13 @@ def draw_figures(result: ScreenResult) -> list[ReportFigure]:
     }
     figures = [figure for figure in figures if not lacking.get(figure[0], False)]
     return encode_figures(figures)
+
+
+def _most_changed(result: ScreenResult) -> list[str]:
+    """Conditions with measured cells, those that change cells most first."""
+    scores = result.predicted.uns[Key.uns.PREDICTION]["scores"]
+    measured = scores.loc[scores["n_real"] > 0, Key.obs.PERTURBATION].astype(str).tolist()
+    return strongest(result.adata, measured)[:_N_PANELS]
 
 
 def history_figure(result: ScreenResult) -> Figure:

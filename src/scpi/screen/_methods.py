@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scpi._keys import Key
 from scpi.screen._effects import DE
+from scpi.screen._tables import counted
 
 if TYPE_CHECKING:
     from scpi.screen._result import ScreenResult
@@ -25,7 +26,7 @@ def methods(result: ScreenResult) -> str:
         f"{adata.varm[Key.varm.GENE_SETS].shape[1]} gene sets" if Key.varm.GENE_SETS in adata.varm else "no gene sets"
     )
     if result.held_out:
-        split = f"{len(result.held_out)} conditions were held out of all training"
+        split = f"{counted(len(result.held_out), 'condition')} {'was' if len(result.held_out) == 1 else 'were'} held out of all training"
     else:
         split = "a fifth of the cells of every condition was held out of all training"
     sentences = [
@@ -40,8 +41,9 @@ def methods(result: ScreenResult) -> str:
         "Meinshausen & Bühlmann, 2010).",
     ]
     if Key.uns.PERTURBATION_EFFECT in adata.uns:
+        genes = "genes that are not perturbed themselves" if settings["exclude_targets"] else "all genes"
         sentences.append(
-            "Effects of perturbations on cells were tested by the energy distance from control cells, with permutations within "
+            f"Effects of perturbations on cells were tested by the energy distance from control cells, of {genes}, with permutations within "
             "batches and of guides where these are known (Székely & Rizzo, 2013), and responding cells were estimated by a mixture in "
             "the direction of the effect (after Papalexi et al., 2021)."
         )

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from scpi._model_names import joined
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
-from scpi.screen._tables import STYLE, number
+from scpi.screen._tables import STYLE, counted, number
 
 if TYPE_CHECKING:
     from scpi.screen._pseudobulk_result import PseudobulkResult, Ranking
@@ -85,7 +85,7 @@ def scored(result: PseudobulkResult) -> str:
     """What the scores are about, in words."""
     n_folds = result.scores["split"].nunique()
     how = "held out at once" if n_folds == 1 else f"each held out in one of {n_folds} folds"
-    return f"{len(result.held_out)} combinations, {how}"
+    return f"{counted(len(result.held_out), 'combination')}, {how}"
 
 
 def verdict(result: PseudobulkResult) -> str:

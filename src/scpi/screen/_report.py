@@ -12,6 +12,7 @@ from scpi._screen._labels import Labelling
 from scpi.screen._figures import draw_figures
 from scpi.screen._methods import methods
 from scpi.screen._tables import (
+    acting,
     comparison_rows,
     perturbation_scores,
     questions,
@@ -19,7 +20,6 @@ from scpi.screen._tables import (
     score_rows,
     scored,
     truth_lines,
-    verdict,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _context(result: ScreenResult) -> dict[str, Any]:
         "title": settings["title"],
         "date": datetime.datetime.now(tz=datetime.UTC).strftime("%d %B %Y"),
         "versions": settings["versions"],
-        "verdict": verdict(result),
+        "verdict": acting(result),
         "tiles": [
             (f"{adata.n_obs:,}", "cells"),
             (f"{int(counts[control]):,}", "of them control"),
@@ -86,7 +86,10 @@ def _context(result: ScreenResult) -> dict[str, Any]:
         "truth": truth,
         "figures": draw_figures(result),
         "tables": [
-            ("Correlation for each perturbation", as_frame(perturbation_scores(result))),
+            (
+                "Correlation for each perturbation, those without an effect included",
+                as_frame(perturbation_scores(result)),
+            ),
             *([(f"First {_N_SETS} gene sets of each perturbation", as_frame(_top_sets(result)))] if has_sets else []),
             ("Effects of the perturbations", as_frame(result.effects)),
             ("Targets of the perturbations", as_frame(_with_sets(adata, get.intervention_targets(adata), "factor"))),

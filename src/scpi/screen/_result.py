@@ -46,6 +46,8 @@ class ScreenResult:
     """Genes that change, and the first of each perturbation."""
     held_out: list[str]
     """Conditions that no model was trained on; none if single cells were held out."""
+    untrained: list[str]
+    """Conditions that are predicted not to change, because none of their perturbations has a training cell."""
     split: Split
     """Cells of ``adata`` that models learned from and were tested on."""
     truth: dict[str, Any] | None = None

@@ -19,12 +19,13 @@ from scpi._scoring._conventions import N_CELLS
 from scpi._screen._labels import Labelling
 from scpi._sequence import as_list
 from scpi._versions import versions
+from scpi._warn import warn_user
 from scpi.screen._design import Design, describe_design
 from scpi.screen._effects import effect_table, find_genes, measure_effects, significant_genes, strongest, with_effect
 from scpi.screen._prepare import COUNTS, prepare_screen
 from scpi.screen._progress import RunProgress
 from scpi.screen._result import ScreenResult
-from scpi.screen._split import choose_held_out, split_screen
+from scpi.screen._split import choose_held_out, split_screen, without_training_cells
 from scpi.screen._truth import compare_with_truth
 from scpi.screen._verdict import HONEST, compare_with_best, correlation_of_others
 from scpi.screen._write import (
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
 NAME = "SENAVAE"
 ADDITIVE = "additive"
 _NOTES = "screen_notes"
+_NO_CHANGE = (
+    "SENAVAE predicts no change of {}, of which it has no training cell. `scpi.model.PerturbationGP` predicts perturbations without training cells, "
+    "from features."
+)
 BASELINES = {ADDITIVE: "Additive", "linear": "Linear", "mean change": "MeanDelta", "no change": "NoChange"}
 METRICS = (*HONEST, "pearson_top", "rmse", "error_ratio", "mmd")
 """Scores of a run."""
@@ -100,6 +105,7 @@ def run_screen(
     held_out: Sequence[str] | str = "auto",
     held_out_fraction: float = 0.25,
     predict: Sequence[str] | str = (),
+    exclude_targets: bool = True,
     max_epochs: int | None = None,
     model_kwargs: Mapping[str, Any] | None = None,
     train_kwargs: Mapping[str, Any] | None = None,
@@ -174,6 +180,9 @@ def run_screen(
         That fraction.
     predict
         Further conditions to predict, measured or not.
+    exclude_targets
+        Whether genes that are perturbed themselves do not count as an effect: a knock-out lowers its own transcript. They
+        are left out of the test of effects on cells, and of ``n_genes``, the number of changed genes.
     max_epochs
         Epochs of the training; that of the preset if ``None``.
     model_kwargs, train_kwargs
@@ -236,6 +245,9 @@ def run_screen(
             msg = "`likelihood='nb'` needs counts, but the expression has fractions. Name the layer that holds counts."
             raise ValueError(msg)
         labels = adata.obs[perturbation_key]
+        if exclude_targets and adata.var_names.isin(labelling.vocabulary(labels.cat.categories)).all():
+            msg = "All genes are perturbed themselves, so that none is left to test effects with. Count them by `exclude_targets=False`."
+            raise ValueError(msg)
         generator = as_generator(seed)
         held = choose_held_out(labels, held_out, share=held_out_fraction, labelling=labelling, rng=generator)
         split = split_screen(labels, held, labelling=labelling, rng=generator)
@@ -250,6 +262,14 @@ def run_screen(
                 f"Of each of the {len(wanted)} conditions, at most {n_compared} cells were compared, and {n_kept} predicted "
                 "ones kept."
             )
+        untrained = (
+            without_training_cells(labels, split, wanted, labelling)
+            if Key.uns.PERTURBATION_FEATURES not in adata.uns
+            else []
+        )
+        if untrained:
+            notes.append(_NO_CHANGE.format(", ".join(untrained)))
+            warn_user(notes[-1])
         setup = {"perturbation_key": perturbation_key, "control": labelling.control, "delimiter": delimiter}
         setup |= design.setup
         understood = describe_design(adata, design, labelling)
@@ -295,7 +315,16 @@ def run_screen(
         progress.next_stage("Explain")
         adata = folder.part(
             SCREEN,
-            lambda: _explain(adata, model, wanted, design, labelling, progress, seed=seed),
+            lambda: _explain(
+                adata,
+                model,
+                [label for label in wanted if label not in untrained],
+                design,
+                labelling,
+                progress,
+                exclude_targets=exclude_targets,
+                seed=seed,
+            ),
             write=write_cells,
             read=read_h5ad,
         )
@@ -321,9 +350,10 @@ def run_screen(
                 predicted, adata, split, perturbation_key=perturbation_key, tested=averaged
             ),
             design=understood,
-            effects=effect_table(adata),
-            genes=significant_genes(adata),
+            effects=effect_table(adata, labelling, exclude_targets=exclude_targets),
+            genes=significant_genes(adata, labelling),
             held_out=held,
+            untrained=untrained,
             split=split,
             truth=compare_with_truth(adata, held, labelling=labelling),
             notes=notes,
@@ -488,6 +518,7 @@ def _explain(
     labelling: Labelling,
     progress: RunProgress,
     *,
+    exclude_targets: bool,
     seed: int,
 ) -> AnnData:
     """The cells with activities, graph, targets, the tests of what each perturbation does, and why some are predicted."""
@@ -504,16 +535,19 @@ def _explain(
         )
     tl.causal_graph(adata, model, n_sets=10 if has_sets else 0)
     progress.next_stage("Test effects")
-    notes = measure_effects(adata, design, labelling, rng=seed) + find_genes(adata, design, labelling)
-    tl.explain_prediction(
-        adata,
-        model,
-        strongest(adata, wanted)[:_N_EXPLAINED],
-        gene_sets_key=Key.varm.GENE_SETS if has_sets else None,
-        min_size=1,
-        n_null=_N_NULL,
-        rng=seed,
+    notes = measure_effects(adata, design, labelling, exclude_targets=exclude_targets, rng=seed) + find_genes(
+        adata, design, labelling
     )
+    if wanted:
+        tl.explain_prediction(
+            adata,
+            model,
+            strongest(adata, wanted)[:_N_EXPLAINED],
+            gene_sets_key=Key.varm.GENE_SETS if has_sets else None,
+            min_size=1,
+            n_null=_N_NULL,
+            rng=seed,
+        )
     adata.uns[_NOTES] = np.array(notes, dtype=object)
     return adata
 

@@ -294,7 +294,7 @@ def _ranked(scores: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame
         best = str(means.idxmax() if plainly["higher_is_better"].iloc[0] else means.idxmin())
         paired = benchmark.summarise(own, baseline=best, metrics=metric, pair_by=pair_by, rng=seed)
         others = paired[(paired["model"] != best) & paired["difference"].notna()]
-        is_level = (others["low"] <= 0) & (others["high"] >= 0)
+        is_level = ~((others["low"] > 0) | (others["high"] < 0))
         rankings.append(
             Ranking(
                 metric,

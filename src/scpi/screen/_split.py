@@ -63,6 +63,12 @@ def choose_held_out(
     return sorted(str(label) for label in rng.choice(candidates, size=n_held_out, replace=False))
 
 
+def without_training_cells(labels: pd.Series, split: Split, wanted: Sequence[str], labelling: Labelling) -> list[str]:
+    """Conditions of ``wanted`` of which no member has a training cell, alone or in a combination."""
+    trained = set(labelling.vocabulary(labels.iloc[split.train].unique()))
+    return [label for label in wanted if trained.isdisjoint(labelling.members(label))]
+
+
 def split_screen(
     labels: pd.Series, held_out: Sequence[str], *, labelling: Labelling, rng: np.random.Generator
 ) -> Split:

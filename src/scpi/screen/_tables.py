@@ -9,6 +9,8 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from scpi import get
+from scpi._keys import Key
 from scpi._scoring._noise_ceiling import CEILING, PERFECT
 from scpi.screen._verdict import HONEST
 
@@ -38,6 +40,11 @@ STYLE: dict[str, Any] = {
 }
 
 
+# What the summary names: perturbations, those that it describes, and genes and gene sets of each
+_N_NAMED, _N_DESCRIBED, _N_GENES, _N_SETS = 5, 5, 6, 3
+_FDR = 0.05
+
+
 class ScoreRow(NamedTuple):
     """One model in the table of scores."""
 
@@ -61,7 +68,7 @@ def score_rows(result: ScreenResult, *, brief: bool = False) -> list[ScoreRow]:
         difference = ""
         if "difference" in own and math.isfinite(own.loc["pearson", "difference"]):
             at = own.loc["pearson"]
-            difference = f"{at['difference']:+.3f} [{at['low']:+.3f}, {at['high']:+.3f}]"
+            difference = _with_interval(at["difference"], at["low"], at["high"])
         rows.append(ScoreRow(str(name), [number(own["mean"].get(metric)) for metric in columns], difference))
     return rows
 
@@ -69,7 +76,11 @@ def score_rows(result: ScreenResult, *, brief: bool = False) -> list[ScoreRow]:
 def score_table(result: ScreenResult) -> Table:
     """Table of the scores for the terminal."""
     n = len(result.averaged)
-    what = f"{n} conditions that no model was trained on" if result.held_out else f"{n} perturbations, in test cells"
+    what = (
+        f"{counted(n, 'condition')} that no model was trained on"
+        if result.held_out
+        else f"{counted(n, 'perturbation')}, in test cells"
+    )
     table = Table(title=f"Predicted change of {what}", **STYLE)
     for position, name in enumerate(score_header(result, brief=True)):
         table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
@@ -90,13 +101,18 @@ def scored(result: ScreenResult) -> str:
     """What the scores are about, in words."""
     n = len(result.averaged)
     if result.held_out:
-        return f"{n} conditions that no model was trained on"
-    return f"{n} perturbations, in test cells of perturbations that the models were trained on"
+        return f"{counted(n, 'condition')} that no model was trained on"
+    return f"{counted(n, 'perturbation')}, in test cells of perturbations that the models were trained on"
 
 
 def verdict(result: ScreenResult) -> str:
     """Say in a sentence or two whether the model predicts better than the best baseline of each metric."""
     own = result.summary[(result.summary["model"] == result.summary["model"].iloc[0])].set_index("metric")
+    if result.untrained and set(result.averaged) <= set(result.untrained):
+        return (
+            f"SENAVAE predicts no change of {', '.join(result.averaged)}, of which it has no training cell, so that its scores are those of no change. "
+            "`scpi.model.PerturbationGP` predicts perturbations without training cells."
+        )
     score = f"The predicted change correlates with the measured one at r = {own.loc['pearson', 'mean']:.3f} on average"
     if not result.comparisons:
         return f"{score}."
@@ -116,7 +132,11 @@ def verdict(result: ScreenResult) -> str:
         level = len(by_answer["level"])
         words = f"SENAVAE is {' and '.join(parts)}" + (f", and level with it in {level}" if level else "")
     first = result.comparisons[0]
-    interval = f"{first.difference:+.3f}, 95 % interval {first.low:+.3f} to {first.high:+.3f}"
+    interval = f"{first.difference:+.3f}, " + (
+        f"95 % interval {first.low:+.3f} to {first.high:+.3f}"
+        if math.isfinite(first.low)
+        else "without an interval, which one condition does not give"
+    )
     return f"{score}; {words}. In r the best baseline is {_words(first.baseline, result)} ({interval})."
 
 
@@ -129,9 +149,59 @@ def _words(baseline: str, result: ScreenResult) -> str:
     return " = ".join(_WORDS.get(name, name) for name in names)
 
 
+def acting(result: ScreenResult) -> str:
+    """How many perturbations change cells, and which are strongest, in a sentence or two."""
+    effects = result.effects
+    if not len(effects):
+        return "No perturbation has enough cells to test whether it does anything."
+    names = _strongest(effects)
+    found = f"{len(names)} of {counted(len(effects), 'condition')} {'changes' if len(names) == 1 else 'change'} cells (false discovery rate 5 %)"
+    return f"{found}. {'Strongest: ' if len(names) > 1 else ''}{_first(names, _N_NAMED)}." if names else f"{found}."
+
+
+def acting_rows(result: ScreenResult) -> list[tuple[str, str]]:
+    """The strongest perturbations, with the genes and the gene sets that they change most significantly."""
+    names = _strongest(result.effects) if len(result.effects) else []
+    return [(name, f"{_genes_of(result, name)} {_sets_of(result, name)}".strip()) for name in names[:_N_DESCRIBED]]
+
+
+def _strongest(effects: pd.DataFrame) -> list[str]:
+    """Perturbations that change cells, those that change them most first."""
+    active = effects[effects["active"].astype(bool)]
+    return active.sort_values("score", ascending=False, kind="stable")["perturbation"].astype(str).tolist()
+
+
+def _genes_of(result: ScreenResult, name: str) -> str:
+    table = result.genes
+    own = table[
+        (table["perturbation"].astype(str) == name) & (table["pval_adj"] <= _FDR) & ~table["is_target"].astype(bool)
+    ]
+    if own.empty:
+        return "No single gene changes at a false discovery rate of 5 %."
+    first = ", ".join(_arrow(row.gene, row.log2fc) for row in own.head(_N_GENES).itertuples())
+    return f"{counted(len(own), 'gene')}: {first}{' ...' if len(own) > _N_GENES else '.'}"
+
+
+def _sets_of(result: ScreenResult, name: str) -> str:
+    if Key.uns.DIFFERENTIAL_ACTIVITY not in result.adata.uns:
+        return ""
+    table = get.differential_activity(result.adata)
+    own = table[(table["group"].astype(str) == name) & (table["pval_adj"] <= _FDR)].sort_values("rank")
+    first = ", ".join(_arrow(row.set, row.effect) for row in own.head(_N_SETS).itertuples())
+    return f"Gene sets: {first}." if first else ""
+
+
+def _arrow(name: str, change: float) -> str:
+    return f"{name} {'↑' if change > 0 else '↓'}"
+
+
+def _first(names: list[str], n: int) -> str:
+    return ", ".join(names[:n]) + (f" and {len(names) - n} more" if len(names) > n else "")
+
+
 def questions(result: ScreenResult) -> list[tuple[str, str]]:
-    """What a reviewer asks first, with the answers: replicates, baselines, noise, effects."""
-    rows = [("Replicates?", dict(result.design)["Replicates"])]
+    """What a reader asks first, with the answers: what acts, predictions, replicates, baselines, noise, what does nothing."""
+    rows = [*acting_rows(result), ("Predictions?", verdict(result)), ("Replicates?", dict(result.design)["Replicates"])]
     baselines = [name for name in result.scores["model"].unique() if name not in (CEILING, PERFECT)][1:]
     best = pd.Series([one.baseline for one in result.comparisons], dtype=object).value_counts()
     where = ", ".join(f"{name} in {n}" for name, n in best.items())
@@ -142,22 +212,23 @@ def questions(result: ScreenResult) -> list[tuple[str, str]]:
         )
     )
     means = result.summary[result.summary["metric"] == "pearson"].set_index("model")["mean"]
+    others = (
+        f", and predictions of another perturbation {number(result.correlation_of_others)}"
+        if math.isfinite(result.correlation_of_others)
+        else ""
+    )
     rows.append(
         (
             "Noise?",
-            f"A perfect prediction would reach r = {number(means.get(PERFECT))} on the measured cells, the prediction reaches "
-            f"{number(means.iloc[0])}, and predictions of another perturbation {number(result.correlation_of_others)}.",
+            f"A perfect prediction would reach r = {number(means.get(PERFECT))} on the measured cells{', the' if others else ', and the'} prediction reaches "
+            f"{number(means.iloc[0])}{others}.",
         )
     )
     effects = result.effects
     if len(effects):
-        active = int(effects["active"].sum())
         silent = effects.loc[~effects["active"].astype(bool), "perturbation"].astype(str).tolist()
-        shown = ", ".join(silent[:12]) + (f" and {len(silent) - 12} more" if len(silent) > 12 else "")
-        nothing = f" No effect was found of {shown}." if silent else ""
-        rows.append(
-            ("Effects?", f"{active} of {len(effects)} conditions change cells (false discovery rate 5 %).{nothing}")
-        )
+        if silent:
+            rows.append(("No effect found?", f"Of {_first(silent, 12)}."))
     return rows
 
 
@@ -169,8 +240,8 @@ def comparison_rows(result: ScreenResult) -> list[list[str]]:
             number(one.model),
             number(one.best),
             one.baseline,
-            f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]",
-            one.answer,
+            _with_interval(one.difference, one.low, one.high),
+            one.answer if math.isfinite(one.low) else "–",
         ]
         for one in result.comparisons
     ]
@@ -223,6 +294,16 @@ def perturbation_scores(result: ScreenResult) -> pd.DataFrame:
     counts = result.scores.groupby("perturbation")["n_cells"].first().astype(int)
     wide.insert(0, "cells", counts)
     return wide.reset_index()
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things, the noun in the singular for one."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _with_interval(difference: float, low: float, high: float) -> str:
+    """A difference with its interval, if it has one."""
+    return f"{difference:+.3f}" + (f" [{low:+.3f}, {high:+.3f}]" if math.isfinite(low) else "")
 
 
 def number(value: float | None) -> str:

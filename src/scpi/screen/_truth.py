@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from scpi import get
 from scpi._keys import Key
@@ -33,10 +34,13 @@ def compare_with_truth(adata: AnnData, held_out: Sequence[str], *, labelling: La
     truth = adata.uns.get(Key.uns.TRUTH)
     if not hasattr(truth, "get") or any(part not in truth for part in _PARTS):
         return None
-    names = [str(name) for name in truth["targets"]["perturbation"]]
-    factors = np.asarray(truth["targets"]["factor"])
-    found = get.intervention_targets(adata).set_index("perturbation").loc[names]
-    graph = np.asarray(truth["graph"])
+    found = get.intervention_targets(adata).set_index("perturbation")
+    planted = pd.Series(truth["targets"]["perturbation"]).astype(str)
+    # Those without training cells have no target that could be compared
+    is_trained = planted.isin(found.index).to_numpy()
+    names, factors = planted[is_trained].tolist(), np.asarray(truth["targets"]["factor"])[is_trained]
+    found, order = found.loc[names], np.sort(factors)
+    graph = np.asarray(truth["graph"])[np.ix_(order, order)]
     estimated = _graph_of_perturbations(adata, list(found["factor"]))[np.ix_(np.argsort(factors), np.argsort(factors))]
     return {
         **_error_of_adding(truth, held_out, labelling=labelling),

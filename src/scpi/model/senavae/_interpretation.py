@@ -11,10 +11,15 @@ import torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scpi.model.base import ScreenModel
     from scpi.model.senavae._module import SENAVAEModule
 
+    Host = ScreenModel
+else:
+    Host = object
 
-class InterpretationMixin:
+
+class InterpretationMixin(Host):
     """Access to the parameters of a trained SENAVAE."""
 
     module: SENAVAEModule
@@ -42,15 +47,25 @@ class InterpretationMixin:
 
         Returns
         -------
-        Table with one row per perturbation: ``perturbation``, ``factor`` (the most probable), ``probability``,
+        Table with one row per perturbation with training cells (of an untrained model, per perturbation): ``perturbation``,
+        ``factor`` (the most probable), ``probability``,
         ``strength`` (shift of the noise at dose 1, in standard deviations of the prior) and ``entropy`` of the
         assignment, as a fraction of its maximum: 0 for a single target, 1 for a uniform assignment.
         ``attrs["n_factors_used"]`` counts the factors that are the target of a perturbation.
         """
+        trained = {name for label in self.trained_conditions_ for name in self.labelling.members(label)}
+        table = self._all_targets()
+        if trained:
+            table = table[table["perturbation"].isin(trained)].reset_index(drop=True)
+        table.attrs["n_factors_used"] = table["factor"].nunique()
+        return table
+
+    def _all_targets(self) -> pd.DataFrame:
+        """Target factor of each perturbation, those without training cells included."""
         assignment = self.get_intervention_assignment().to_numpy()
         entropy = -(assignment * np.log(np.clip(assignment, 1e-12, None))).sum(1) / max(np.log(self.n_factors_), 1e-12)
         best = assignment.argmax(1)
-        table = pd.DataFrame(
+        return pd.DataFrame(
             {
                 "perturbation": self.perturbations_,
                 "factor": np.asarray(self._factor_names())[best],
@@ -59,8 +74,6 @@ class InterpretationMixin:
                 "entropy": np.clip(entropy, 0.0, 1.0),
             }
         )
-        table.attrs["n_factors_used"] = len(np.unique(best))
-        return table
 
     @torch.no_grad()
     def get_causal_graph(self, *, threshold: float | None = None, top_n: int | None = None) -> pd.DataFrame:

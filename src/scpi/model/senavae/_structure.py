@@ -154,7 +154,7 @@ class StructureMixin(Host):
         measured = np.flatnonzero(weights.any(1))
         weights = weights[measured]
         controls = np.concatenate([own for own, chosen in zip(groups.cells, groups.is_control, strict=True) if chosen])
-        targets = self.get_intervention_targets().iloc[measured]
+        targets = self._all_targets().iloc[measured]
         number = {f"factor_{index}": index for index in range(self.n_factors_)}
         graphs = HalfGraphs(
             leads(targets["factor"].map(number).to_numpy(), targets["strength"].to_numpy(), self.n_factors_),
