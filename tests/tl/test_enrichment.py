@@ -110,6 +110,31 @@ def test_any_ranking_can_be_tested(adata):
         scpi.tl.enrichment(adata, key="rank_genes_groups")
 
 
+@pytest.mark.parametrize("method", ["camera", "fry", "ora"])
+def test_the_target_itself_moves_no_set(adata, method):
+    """A knock-out that lowers its own transcript only: its set falls by this gene alone."""
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(200.0, (12, N_GENES)).astype(float)
+    counts[6:9, 3], counts[9:, [3, 25]] = 2.0, 2.0
+    labels = np.repeat(["ctrl", "ctrl", "g3", "g3+g25"], 3)
+    screen = ad.AnnData(counts, obs=pd.DataFrame({"knock": labels}, index=[f"s{i}" for i in range(12)]))
+    screen.var_names = adata.var_names
+    scpi.tl.gene_sets(screen, {"own": ["g3", "g4", "g5", "g6"], "other": ["g25", "g26", "g27", "g28"]}, min_size=1)
+    scpi.de.limma(screen, "knock", reference="ctrl", filter_genes=False)
+    scpi.tl.enrichment(screen, method=method, min_size=3)
+    counted = scpi.get.enrichment(screen).set_index(["group", "set"])
+    scpi.tl.enrichment(screen, method=method, min_size=3, exclude_targets=True)
+    left = scpi.get.enrichment(screen).set_index(["group", "set"])
+    for group, name in (("g3", "own"), ("g3+g25", "own"), ("g3+g25", "other")):
+        assert counted.loc[(group, name), "n_genes"] == 4 and left.loc[(group, name), "n_genes"] == 3
+        assert counted.loc[(group, name), "log2fc"] < -1 < left.loc[(group, name), "log2fc"]
+        assert left.loc[(group, name), "pval"] > max(0.01, counted.loc[(group, name), "pval"])
+        assert "g3" not in left.loc[(group, name), "genes"].split(";")
+    # What a knock-out does not name stays as it was
+    assert left.loc[("g3", "other"), "n_genes"] == 4
+    assert bool(screen.uns["enrichment"]["params"]["exclude_targets"])
+
+
 def test_p_values_are_adjusted_within_a_group_or_over_all(adata):
     scpi.tl.enrichment(adata, method="camera")
     frame = scpi.get.enrichment(adata)

@@ -10,6 +10,7 @@ from scpi._gene_sets import read_gene_sets
 from scpi._keys import Key
 from scpi._ranking import read_ranking, rows_of_groups
 from scpi._rng import as_generator
+from scpi._screen._labels import Labelling
 from scpi._screen._matrix import sums
 from scpi._slots import listed, result_params
 from scpi._view import View
@@ -18,7 +19,7 @@ from scpi.tl._impact._statistics import as_zscore
 from scpi.tl._set_tests import OF_SAMPLES, OPTIONS, ComparedSamples, RankedGenes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -40,6 +41,8 @@ def enrichment(
     gene_sets_key: str = Key.varm.GENE_SETS,
     min_size: int = 5,
     n_genes: int = 10,
+    exclude_targets: bool = False,
+    delimiter: str | None = "+",
     corr_scope: CorrScope = "group",
     rng: int | np.random.Generator | None = 0,
     key_added: str | None = None,
@@ -76,6 +79,11 @@ def enrichment(
         Minimum number of tested genes per set; smaller sets are left out.
     n_genes
         Maximum number of genes to list per set.
+    exclude_targets
+        Whether to test the sets of each group without the genes that its name contains, if groups are perturbations: a
+        knock-out lowers its own transcript, which moves the sets that contain it. These genes count among the others.
+    delimiter
+        What separates the genes in the name of a combination; `None` if there are no combinations.
     corr_scope
         Whether to adjust p-values over the sets of each group, or over all groups as one family.
     rng
@@ -151,17 +159,22 @@ def enrichment(
     if method in OF_SAMPLES:
         fitted = fitted_comparisons(data, key=key, mod=mod)
         compared = {name: ComparedSamples(comparison) for name, comparison in fitted.items()}
+    gene_names = adata.var_names.to_numpy().astype(str)
+    targets = _targets(adata.uns[key], ranking, Labelling((), delimiter)) if exclude_targets else {}
     generator = as_generator(rng)
     tables = []
     for row in rows:
         one = compared[ranking.groups[row]]
-        tested = membership[one.genes]
+        sets = (
+            _without(membership, np.isin(gene_names, targets[ranking.groups[row]])) if exclude_targets else membership
+        )
+        tested = sets[one.genes]
         chosen = _sets_to_test(tested, min_size)
         if not len(chosen):
             continue
         table = one.test(method, tested[:, chosen], rng=generator, **options)
         table = table.assign(group=ranking.groups[row], set=names[chosen])
-        tables.append(_described(table, ranking, row, place, membership[place][:, chosen], n_genes))
+        tables.append(_described(table, ranking, row, place, sets[place][:, chosen], n_genes))
     if not tables:
         msg = f"No set of {gene_sets_key!r} has at least {min_size}, but not all, of the genes that were tested in {key!r}."
         raise ValueError(msg)
@@ -170,6 +183,7 @@ def enrichment(
         method=method,
         gene_sets_key=gene_sets_key,
         min_size=min_size,
+        exclude_targets=exclude_targets,
         corr_method="benjamini-hochberg",
         corr_scope=corr_scope,
         **options,
@@ -190,6 +204,20 @@ def _of_ranking(ranking: Ranking, place: NDArray[np.intp]) -> dict[str, RankedGe
         )
         found[name] = RankedGenes(place[tested], scores, log2fc, adjusted)
     return found
+
+
+def _targets(stored: Mapping[str, Any], ranking: Ranking, labelling: Labelling) -> dict[str, list[str]]:
+    """Genes in the label of each group, which the name of a group with parts or a contrast need not be."""
+    table = stored.get("groups")
+    labels = {} if table is None else dict(zip(table["group"].astype(str), table["label"].astype(str), strict=True))
+    return {name: list(labelling.members(labels.get(str(name), str(name)))) for name in ranking.groups}
+
+
+def _without(membership: Any, genes: NDArray[np.bool_]) -> Any:
+    """Membership of the other genes; those that are marked are in no set."""
+    kept = membership.multiply(~genes[:, None]).tocsr().astype(bool)
+    kept.eliminate_zeros()
+    return kept
 
 
 def _sets_to_test(membership: Any, min_size: int) -> NDArray[np.intp]:
