@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from scpi._docs import fill
+from scpi.model.base.training._presets import describe_settings
 from scpi.model.clustering._contrastive_module import ContrastiveModule
 from scpi.model.clustering._model import ClusteringModel
 from scpi.model.clustering._presets import CONTRASTIVE
 
 
+@describe_settings(CONTRASTIVE)
 @fill
 class ContrastiveSC(ClusteringModel):
     """Contrastive clustering: an embedding in which two views of a cell are close, and views of different cells apart.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from scpi._docs import fill
+from scpi.model.base.training._presets import describe_settings
 from scpi.model.clustering._autoencoder_model import AutoencoderModel
 from scpi.model.clustering._autoencoder_module import SCDeepClusterModule
 from scpi.model.clustering._presets import SCDEEPCLUSTER
 
 
+@describe_settings(SCDEEPCLUSTER)
 @fill
 class SCDeepCluster(AutoencoderModel):
     """scDeepCluster: deep embedded clustering with an autoencoder of counts.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from scpi._docs import fill
+from scpi.model.base.training._presets import describe_settings
 from scpi.model.clustering._autoencoder_model import AutoencoderModel
 from scpi.model.clustering._autoencoder_module import SCZIDeskModule
 from scpi.model.clustering._presets import SCZIDESK
 
 
+@describe_settings(SCZIDESK)
 @fill
 class SCZIDesk(AutoencoderModel):
     """scziDesk: weighted soft k-means in the embedding of an autoencoder, with self-training of cell similarities.

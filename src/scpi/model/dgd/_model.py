@@ -26,7 +26,7 @@ from scpi.model.base.posterior._predictive import PredictiveMixin
 from scpi.model.base.setup._covariate_fields import NumbersField
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, SizeFactorField
-from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._presets import at_least, choose_preset, describe_settings
 from scpi.model.base.training._seed import seeded
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.dgd._expression import DGDExpressionMixin
@@ -56,6 +56,7 @@ _NUMBERS = 1 << 20
 _LEAST_BATCH = 64
 
 
+@describe_settings(PRESETS)
 @fill
 class DGD(DifferentialMixin, DGDExpressionMixin, PredictiveMixin, GenerationMixin, NetworkTrainingMixin, ModelBase):
     """Deep Generative Decoder: trainable representations of cells under a Gaussian mixture, and a decoder.

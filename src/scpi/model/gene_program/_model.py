@@ -26,7 +26,7 @@ from scpi.model.base.setup._covariate_fields import CategoricalsField, NumbersFi
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import ContextField, GeneSetField, SizeFactorField
 from scpi.model.base.targets._latent import LatentMixin
-from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._presets import at_least, choose_preset, describe_settings
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.gene_program._module import GeneProgramModule
 from scpi.model.gene_program._offsets import find_offsets
@@ -55,6 +55,7 @@ _LEAST_SLOPE, _MOST_OFFSET = 0.02, 2.0
 _UNKNOWN = "unknown"
 
 
+@describe_settings(PRESETS)
 @fill
 class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
     """Autoencoder of counts whose latent units are gene programs.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 import numpy as np
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from scpi.model.base.prediction._predict import Counterfactual
     from scpi.model.base.training._training import Schedule
+    from scpi.model.latent_shift._settings import Settings
 
 
 class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
@@ -49,10 +50,10 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         preset: Literal["scpi", "published"] = "scpi",
         restrict_to: Sequence[str] | None = None,
         seed: int | None = None,
-        **changes: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
-        self.preset_ = choose_preset(type(self), self._presets, preset, changes, RULES)
+        self.preset_ = choose_preset(type(self), self._presets, preset, preset_kwargs, RULES)
         self.restrict_to = restrict_to
         self._build(
             lambda: self._module_cls(self._n_genes, preset=self.preset_),

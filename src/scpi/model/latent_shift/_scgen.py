@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from scpi._docs import fill
 from scpi.model.base.prediction._latent_shifts import measured_shifts
+from scpi.model.base.training._presets import describe_settings
 from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCGEN_PRESETS, SCGENPreset
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._profiles import Profiles
 
 
+@describe_settings(SCGEN_PRESETS)
 @fill
 class SCGEN(LatentShiftModel):
     """scGen: predict responses by the mean latent shift of other contexts.
@@ -31,7 +33,7 @@ class SCGEN(LatentShiftModel):
         The expression must be log-normalised.
     %(registry)s
     %(shift_preset)s
-    **changes
+    **preset_kwargs
         Attributes of the preset to change, such as ``n_latent``, ``controls`` or ``residual``.
 
     Raises

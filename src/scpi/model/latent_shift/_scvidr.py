@@ -9,6 +9,7 @@ import numpy as np
 from scpi._docs import fill
 from scpi.model.base.effects._regression import chosen_ridge_weights, least_squares_weights
 from scpi.model.base.prediction._latent_shifts import largest_dose, measured_shifts
+from scpi.model.base.training._presets import describe_settings
 from scpi.model.latent_shift._model import LatentShiftModel
 from scpi.model.latent_shift._presets import SCVIDR_PRESETS, SCVIDRPreset
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from scpi.model.base.prediction._profiles import Profiles
 
 
+@describe_settings(SCVIDR_PRESETS)
 @fill
 class SCVIDR(LatentShiftModel):
     """scVIDR: predict responses by a latent shift that depends on the context and grows with the dose.
@@ -33,7 +35,7 @@ class SCVIDR(LatentShiftModel):
         The expression must be log-normalised.
     %(registry)s
     %(shift_preset)s
-    **changes
+    **preset_kwargs
         Attributes of the preset to change, such as ``n_latent``, ``regression`` or ``dose_response``.
 
     Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from scpi.model.base.prediction._predict import terms_of
 from scpi.model.base.prediction._profiles import mean_of
 from scpi.model.base.screen_generation._mixin import ScreenGenerationMixin
 from scpi.model.base.targets._change import ChangeTargetMixin
-from scpi.model.base.training._presets import choose_preset
+from scpi.model.base.training._presets import choose_preset, describe_settings
 from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.multitask._coder import ConditionCoder
 from scpi.model.multitask._generation import DecodedCellsMixin
@@ -55,9 +55,11 @@ if TYPE_CHECKING:
     from scpi.model.base.training._training import Schedule
     from scpi.model.multitask._plan import Phase
     from scpi.model.multitask._presets import Preset
+    from scpi.model.multitask._settings import Settings
     from scpi.model.multitask._transfer import Transfer
 
 
+@describe_settings(PRESETS)
 @fill
 class MultiTaskAE(
     DescribedMixin,
@@ -99,7 +101,7 @@ class MultiTaskAE(
     restrict_to
         Contexts whose shifts and changes are used; all if ``None``. Can be changed at any time (:attr:`restrict_to`).
     %(model_seed)s
-    **changes
+    **preset_kwargs
         Attributes of the preset to change, such as ``n_latent``, ``conditioning``, ``coding`` or ``likelihood``.
 
     Raises
@@ -138,10 +140,10 @@ class MultiTaskAE(
         preset: str = "scpi",
         restrict_to: Sequence[str] | None = None,
         seed: int | None = None,
-        **changes: Any,
+        **preset_kwargs: Unpack[Settings],
     ) -> None:
         super().__init__(adata, registry)
-        self.preset_ = choose_preset(type(self), PRESETS, preset, changes, RULES)
+        self.preset_ = choose_preset(type(self), PRESETS, preset, preset_kwargs, RULES)
         _check(self.preset_)
         self._reads_logs = not self._reads_counts
         if adata is not None:

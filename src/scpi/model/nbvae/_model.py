@@ -29,7 +29,7 @@ from scpi.model.base.setup._covariate_fields import CategoricalsField, NumbersFi
 from scpi.model.base.setup._declaration import Field
 from scpi.model.base.setup._fields import LabelField, SizeFactorField
 from scpi.model.base.targets._latent import LatentMixin, unit_names
-from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._presets import at_least, choose_preset, describe_settings
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.clustering._fields import TrainingLabelField
 from scpi.model.nbvae._features import align_features
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 _BATCH = 2048
 
 
+@describe_settings(PRESETS)
 @fill
 class NBVAE(
     NetworkTrainingMixin,

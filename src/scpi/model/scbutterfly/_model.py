@@ -21,7 +21,7 @@ from scpi.model.base.loading._samplers import PairSampler
 from scpi.model.base.prediction._profiles import mean_of
 from scpi.model.base.targets._change import ChangeTargetMixin
 from scpi.model.base.targets._latent import unit_names
-from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._presets import at_least, choose_preset, describe_settings
 from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.scbutterfly._matching import matching
 from scpi.model.scbutterfly._module import SIDES, SCButterflyModule
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _LEAST = 1e-4
 
 
+@describe_settings(PRESETS)
 @fill
 class SCButterfly(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     """scButterfly: autoencoders of control and of treated cells, with a translator between them.

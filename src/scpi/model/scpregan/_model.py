@@ -14,7 +14,7 @@ from scpi._screen._expression import read_facts
 from scpi.model.base._constants import KEYS
 from scpi.model.base._screen_model import ScreenModel
 from scpi.model.base.targets._change import ChangeTargetMixin
-from scpi.model.base.training._presets import choose_preset
+from scpi.model.base.training._presets import choose_preset, describe_settings
 from scpi.model.base.training._training import PresetTrainingMixin
 from scpi.model.scpregan._module import SCPREGANModule
 from scpi.model.scpregan._plan import SCPREGANPlan
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scpi.model.scpregan._settings import Settings
 
 
+@describe_settings(PRESETS)
 @fill
 class SCPREGAN(ChangeTargetMixin, PresetTrainingMixin, ScreenModel):
     """scPreGAN: adversarial transfer between control and treated cells.

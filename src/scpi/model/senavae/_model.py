@@ -21,7 +21,7 @@ from scpi.model.base.losses._mmd import bandwidth_from_cells
 from scpi.model.base.losses._schedules import anneal_end
 from scpi.model.base.screen_generation._mixin import ScreenGenerationMixin
 from scpi.model.base.targets._latent import LatentMixin
-from scpi.model.base.training._presets import at_least, choose_preset
+from scpi.model.base.training._presets import at_least, choose_preset, describe_settings
 from scpi.model.base.training._training import NetworkTrainingMixin
 from scpi.model.perturbation_gp._described import DescribedMixin
 from scpi.model.perturbation_gp._fields import FEATURES_FIELD
@@ -52,6 +52,7 @@ _SAMPLE = 4000
 _LEAST_SCALE = 0.1
 
 
+@describe_settings(PRESETS)
 @fill
 class SENAVAE(
     DescribedMixin,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
+import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypedDict, TypeVar
@@ -12,6 +15,11 @@ import numpy as np
 from scpi._unknown import keywords, refuse_unknown
 
 P = TypeVar("P")
+C = TypeVar("C", bound=type)
+
+# Columns of a docstring, and the section that follows the description of settings
+_WIDTH = 100
+_NEXT = re.compile(r"^(?=(Raises|Notes|Examples)\n-+$)", flags=re.MULTILINE)
 
 
 def _is_whole(value: Any) -> bool:
@@ -104,6 +112,70 @@ class TrainingSettings(TypedDict, total=False):
     restore_best: bool
     early_stopping: bool | None
     patience: int
+
+
+def describe_settings(presets: Mapping[str, Any]) -> Callable[[C], C]:
+    """Add all settings of a model that its presets have, with their values there, to its docstring.
+
+    Descriptions are those of the attributes of the presets. Arguments of the model that are ``None`` by default get the
+    values only.
+    """
+
+    def decorate(model: C) -> C:
+        parameters = inspect.signature(model).parameters
+        default = str(parameters["preset"].default)
+        text = inspect.getdoc(model) or ""
+        for field in fields(presets[default]):
+            if field.name in parameters and parameters[field.name].default is None:
+                entry = re.search(rf"^{field.name}\n(    .*\n)+", text, flags=re.MULTILINE)
+                end = len(text) if entry is None else entry.end()
+                text = f"{text[:end]}    {_values(presets, default, [field.name])}\n{text[end:]}"
+        section = "\n".join(["Other Parameters", "----------------", *_entries(presets, default, set(parameters))])
+        model.__doc__ = _NEXT.sub(lambda _: f"{section}\n\n", text, count=1)
+        return model
+
+    return decorate
+
+
+def _entries(presets: Mapping[str, Any], default: str, exclude: set[str]) -> list[str]:
+    """Names, descriptions and values of the settings."""
+    found, seen = [], set(exclude)
+    for cls in type(presets[default]).__mro__:
+        attributes = (cls.__doc__ or "").partition("Attributes\n")[2]
+        for names, text in _described(inspect.cleandoc("\n" + attributes)):
+            left = [name for name in names if name not in seen]
+            seen |= set(names)
+            if left:
+                text = f"{text} {_values(presets, default, left)}"
+                body = textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+                found += [", ".join(left), *(f"    {line}" for line in body)]
+    return found
+
+
+def _described(attributes: str) -> list[tuple[list[str], str]]:
+    """Names of attributes that are described together, and the description."""
+    found: list[tuple[list[str], str]] = []
+    for line in attributes.splitlines():
+        if re.fullmatch(r"\w+(, \w+)*", line):
+            found.append((line.split(", "), ""))
+        elif found and line.startswith(" "):
+            names, text = found[-1]
+            found[-1] = names, f"{text} {line.strip()}".strip()
+    return found
+
+
+def _values(presets: Mapping[str, Any], default: str, names: Sequence[str]) -> str:
+    """Sentence with the values of settings in the default preset, and those in others where they differ."""
+
+    def value(preset: str, name: str) -> str:
+        return f"``{f'{name}=' * (len(names) > 1)}{getattr(presets[preset], name)!r}``"
+
+    parts = [f"Default: {', '.join(value(default, name) for name in names)}"]
+    for other, preset in presets.items():
+        own = [name for name in names if getattr(preset, name, None) != getattr(presets[default], name)]
+        if own and all(hasattr(preset, name) for name in own):
+            parts.append(f'preset ``"{other}"``: {", ".join(value(other, name) for name in own)}')
+    return f"{'; '.join(parts)}."
 
 
 def choose_preset(model: type, presets: Mapping[str, P], name: str, changes: Mapping[str, Any], rules: Rules) -> P:
