@@ -18,8 +18,7 @@ from scpi._screen._matrix import dense_rows, stack_rows
 from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.model.base.counts._change import changed_counts, expected_counts
-from scpi.model.base.generation._measured import count_measured, warn_of_evidence
-from scpi.model.base.generation._plan import read_plan
+from scpi.model.base.generation._plan import count_measured, read_plan, warn_of_evidence
 from scpi.model.base.generation._pooled import pooled_tests
 from scpi.model.base.generation._sources import draw_sources, explained_order
 from scpi.model.base.training._presets import at_least
