@@ -33,6 +33,17 @@ FUNCTIONS = public_functions()
 ROWS = [line.strip("|").split("|") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
 AVOIDED = {wrong: row[0].strip() for row in ROWS for wrong in re.findall(r"`(\w+)`", row[2])}
 
+# Names along an axis, mappings, lists that make no sense with one, and a string with a meaning of its own
+MANY = {
+    "attribution.attribute_groups(outputs)",
+    "attribution.centroid_logits(names)",
+    "de.top_table(genes)",
+    "get.ranking_agreement(keys)",
+    "pl.ranking_agreement(keys)",
+    "tl.consensus_programs(runs)",
+    "tl.differential_activity(target_genes)",
+}
+
 
 def parameters(name):
     return inspect.signature(FUNCTIONS[name]).parameters
@@ -55,6 +66,28 @@ def test_labels_that_are_read_as_perturbations_have_a_control():
     for name in FUNCTIONS:
         if "delimiter" in (found := set(parameters(name))):
             assert {"perturbation_key", "control"} <= found and not {"groupby", "reference"} & found, name
+
+
+def outside_of_brackets(annotation):
+    """The alternatives of an annotation, without what their brackets hold."""
+    while (shorter := re.sub(r"\w+\[[^\[\]]*\]", "", annotation)) != annotation:
+        annotation = shorter
+    return annotation
+
+
+def test_every_list_of_names_may_be_one_name():
+    """`tests/inputs/test_single_names.py` tests that both give the same."""
+    found = set()
+    for name in FUNCTIONS:
+        # Signatures of scvi-tools, and records that scpi makes itself
+        if name.endswith((".load", "Result.__init__", "Target.__init__", "Fit.__init__")):
+            continue
+        for argument, one in parameters(name).items():
+            text = str(one.annotation)
+            is_list = re.search(r"(Sequence|Iterable|Collection)\[str( \| int)?\]", text)
+            if is_list and not re.search(r"\b(str|Label|Control)\b|PathLike", outside_of_brackets(text)):
+                found.add(f"{name}({argument})")
+    assert found == MANY
 
 
 def test_data_of_several_modalities_is_called_data():

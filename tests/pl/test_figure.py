@@ -69,6 +69,33 @@ ONE_PANEL = {
     "units": {"units": "latent_0"},
 }
 
+# Arguments that take a list of names, with one of them
+ONE_NAME = [
+    ("attribution_heatmap", ("groups", "A")),
+    ("attribution_heatmap", ("genes", "G1")),
+    ("contrast_heatmap", ("genes", "G1")),
+    ("differential_activity", ("groups", "A")),
+    ("enrichment", ("sets", "HALLMARK_SET_1")),
+    ("factor_wordcloud", ("stop_words", "set")),
+    ("fold_changes", ("genes", "G1")),
+    ("gene_set_impact", ("units", "latent_1")),
+    ("gene_set_impact", ("sets", "HALLMARK_OTHER_1")),
+    ("impact_contrast", ("units", "latent_1")),
+    ("impact_contrast", ("sets", "HALLMARK_OTHER_1")),
+    ("intervention_targets", ("perturbations", "GENE1")),
+    ("library_size", ("groups", "all cells")),
+    ("ma", ("genes", "G1")),
+    ("pathway_activity", ("groups", "A")),
+    ("pathway_activity", ("sets", "HALLMARK_SET_1")),
+    ("prediction", ("perturbations", "A")),
+    ("program", ("units", "latent_1")),
+    ("saliency", ("units", "latent_1")),
+    ("units", ("units", "latent_1")),
+    ("volcano", ("groups", "A")),
+    ("volcano", ("genes", "G1")),
+    ("voom", ("splits", "B cells")),
+]
+
 
 @pytest.fixture(scope="module")
 def effects():
@@ -243,6 +270,16 @@ def test_a_figure_survives_a_file(name, kind, read, tmp_path):
     figure.savefig(tmp_path / "figure.pdf")
     figure.set_layout_engine("none")  # it stands, and would take as long again
     figure.savefig(tmp_path / "figure.svg")
+
+
+@pytest.mark.parametrize(("name", "argument", "value"), [(name, *one) for name, one in ONE_NAME])
+def test_one_name_draws_what_a_list_of_it_draws(name, argument, value, originals):
+    drawn = []
+    for given in (value, [value]):
+        figure = getattr(scpi.pl, name)(originals[FIGURES[name]].copy(), return_fig=True, **{argument: given})
+        figure.draw_without_rendering()
+        drawn.append([text.get_text() for text in figure.findobj(plt.Text)])
+    assert drawn[0] == drawn[1] and any(drawn[0])
 
 
 @pytest.mark.parametrize("name", FIGURES)

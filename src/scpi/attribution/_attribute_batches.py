@@ -38,7 +38,7 @@ def attribute_batches(
     x: Any,
     codes: ArrayLike | None = None,
     *,
-    outputs: Sequence[str | int] | None = None,
+    outputs: str | int | Sequence[str | int] | None = None,
     method: str = "gradient",
     baseline: Baseline | ArrayLike | None = None,
     batch_size: int | None = None,

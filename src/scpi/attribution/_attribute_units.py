@@ -48,7 +48,7 @@ def attribute_units(
     x: Any,
     codes: ArrayLike | None = None,
     *,
-    outputs: Sequence[str | int] | None = None,
+    outputs: str | int | Sequence[str | int] | None = None,
     method: str = "gradient",
     baseline: Baseline | ArrayLike | None = None,
     absolute: bool = False,

@@ -9,6 +9,7 @@ import numpy as np
 
 from scpi._screen._checks import check_values
 from scpi._screen._stored_rows import checked_rows
+from scpi._sequence import as_list
 from scpi._slots import listed
 
 if TYPE_CHECKING:
@@ -59,13 +60,13 @@ def one_output_each(places: list[int], n_groups: int) -> list[list[int]]:
     return [[place] for place in places[:n_groups]]
 
 
-def find_outputs(outputs: Sequence[str | int] | None, names: Sequence[str]) -> list[int]:
+def find_outputs(outputs: str | int | Sequence[str | int] | None, names: Sequence[str]) -> list[int]:
     """Find the positions of outputs that are given by name or position; all if `None`."""
     if outputs is None:
         return list(range(len(names)))
     places = {str(name): place for place, name in enumerate(names)}
     found, unknown = [], []
-    for output in outputs:
+    for output in as_list(outputs):
         place = places.get(output, -1) if isinstance(output, str) else int(output)
         if not 0 <= place < len(places):
             unknown.append(output)

@@ -51,7 +51,7 @@ def average_effects(
     codes: ArrayLike | None,
     effect: Effect,
     *,
-    units: Sequence[str | int] | None,
+    units: str | int | Sequence[str | int] | None,
     absolute: bool,
     write: Write | None,
     batch_size: int | None,

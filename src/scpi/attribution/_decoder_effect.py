@@ -23,7 +23,7 @@ def decoder_effect(
     z: Any,
     codes: ArrayLike | None = None,
     *,
-    units: Sequence[str | int] | None = None,
+    units: str | int | Sequence[str | int] | None = None,
     absolute: bool = False,
     write: Write | None = None,
     batch_size: int | None = None,

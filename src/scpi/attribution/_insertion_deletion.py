@@ -45,7 +45,7 @@ def insertion_deletion(
     x: Any,
     attributions: ArrayLike | None,
     *,
-    outputs: Sequence[str | int] | None = None,
+    outputs: str | int | Sequence[str | int] | None = None,
     baseline: Literal["zero", "mean"] | ArrayLike = "mean",
     n_steps: int = 20,
     device: str | torch.device | None = None,

@@ -27,7 +27,7 @@ def latent_traversal(
     *,
     low: float = 0.05,
     high: float = 0.95,
-    units: Sequence[str | int] | None = None,
+    units: str | int | Sequence[str | int] | None = None,
     absolute: bool = False,
     write: Write | None = None,
     batch_size: int | None = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 
 from scpi._docs import fill
+from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.pl._boxes import by_median, draw_boxes, draw_marks
 from scpi.pl._figure import PAGE_WIDTH, PALETTE, finish, style
@@ -26,7 +27,7 @@ def accuracy_boxplots(
     hue: str | None = None,
     column: str | None = None,
     row: str | None = None,
-    order: Sequence[str] | None = None,
+    order: Sequence[str] | str | None = None,
     marks: Mapping[str, pd.DataFrame] | None = None,
     label: str | None = None,
     figsize: tuple[float, float] | None = None,
@@ -88,7 +89,7 @@ def accuracy_boxplots(
         msg = f"The table has no column {listed(missing)}, only {listed(table.columns)}."
         raise KeyError(msg)
     table = table.dropna(subset=[value])
-    methods = by_median(table, value=value, by=by) if order is None else [str(name) for name in order]
+    methods = by_median(table, value=value, by=by) if order is None else [str(name) for name in as_list(order)]
     table = table.astype(dict.fromkeys(facets, str))
     empty = [name for name in methods if name not in set(table[by])]
     if empty or not methods:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.de._lm_fit import LinearFit
 from scpi.de._schur import gene_blocks, normal_equations
@@ -22,7 +23,7 @@ def contrasts(
     fit: LinearFit,
     matrix: ArrayLike | pd.DataFrame,
     *,
-    names: Sequence[str] | None = None,
+    names: Sequence[str] | str | None = None,
     standard_error: StandardError = "limma",
 ) -> LinearFit:
     """Compute contrasts of the coefficients of a linear model.
@@ -65,7 +66,7 @@ def contrasts(
     if fit.design is None:
         msg = "`fit` already contains contrasts: multiply the matrices, and compute contrasts of the linear model."
         raise ValueError(msg)
-    labels = names if names is not None else (matrix.columns if isinstance(matrix, pd.DataFrame) else None)
+    labels = as_list(names) if names is not None else (matrix.columns if isinstance(matrix, pd.DataFrame) else None)
     by_contrast = _by_contrast(fit, matrix)
     n = by_contrast.shape[0]
     labels = tuple(map(str, labels)) if labels is not None else tuple(f"contrast{i}" for i in range(n))

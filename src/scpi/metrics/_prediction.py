@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpi._sequence import as_list
 from scpi.metrics._change import pearson_delta, r2, rmse, sign_accuracy
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def _pearson_top(real: NDArray[np.float64], predicted: NDArray[np.float64], k: i
 
 
 def score_change(
-    real: ArrayLike, predicted: ArrayLike, *, metrics: Sequence[str] | None = None, k: int = 20
+    real: ArrayLike, predicted: ArrayLike, *, metrics: Sequence[str] | str | None = None, k: int = 20
 ) -> dict[str, float | NDArray[np.float64]]:
     """Score predicted changes of expression with several metrics at once.
 
@@ -63,7 +64,7 @@ def score_change(
         "r2": r2,
         "sign_accuracy": sign_accuracy,
     }
-    chosen = list(known) if metrics is None else list(metrics)
+    chosen = list(known) if metrics is None else as_list(metrics)
     unknown = [name for name in chosen if name not in known]
     if unknown:
         msg = f"Unknown metrics {', '.join(map(repr, unknown))}: choose from {', '.join(map(repr, known))}."

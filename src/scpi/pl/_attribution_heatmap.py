@@ -39,7 +39,7 @@ def attribution_heatmap(
     data: AnnData | MuData,
     *,
     groups: Sequence[str] | str | None = None,
-    genes: Sequence[str] | None = None,
+    genes: Sequence[str] | str | None = None,
     n_genes: int = 5,
     key: str = Key.uns.RANK_GENES_GRADIENTS,
     layer: str | None = None,

@@ -74,7 +74,7 @@ def within_axis(fold: NDArray[np.float64], limit: float) -> tuple[NDArray[np.flo
 def genes_to_name(
     data: AnnData | MuData,
     tests: dict[str, pd.DataFrame],
-    genes: Sequence[str] | None,
+    genes: Sequence[str] | str | None,
     *,
     key: str,
     mod: str | None,

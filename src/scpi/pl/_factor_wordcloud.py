@@ -11,6 +11,7 @@ from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
 from scpi._optional import import_extra
+from scpi._sequence import as_list
 from scpi._slots import read_result
 from scpi.pl._figure import (
     finish_panels,
@@ -50,7 +51,7 @@ def factor_wordcloud(
     factors: Sequence[str] | str | None = None,
     n_panels: int = 6,
     n_words: int = 30,
-    stop_words: Iterable[str] = (),
+    stop_words: Iterable[str] | str = (),
     key: str = Key.uns.CAUSAL_GRAPH,
     mod: str | None = None,
     ax: Axes | None = None,
@@ -92,7 +93,7 @@ def factor_wordcloud(
     adata = resolve_modality(data, mod)
     wordcloud = import_extra("wordcloud")
     table = read_result(adata, key, tool=Key.uns.CAUSAL_GRAPH, part="factors")["factors"].set_index("factor")
-    omitted = _STOP_WORDS | {word.lower() for word in stop_words}
+    omitted = _STOP_WORDS | {word.lower() for word in as_list(stop_words)}
     words = {str(factor): _words(sets, omitted) for factor, sets in table["top_sets"].items()}
     ranked = table["n_targets"].sort_values(ascending=False, kind="stable").index
     with_words = [str(factor) for factor in ranked if words[str(factor)]]

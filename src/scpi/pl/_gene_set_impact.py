@@ -32,8 +32,8 @@ _LABEL = {
 def gene_set_impact(
     data: AnnData | MuData,
     *,
-    units: Sequence[str] | None = None,
-    sets: Sequence[str] | None = None,
+    units: Sequence[str] | str | None = None,
+    sets: Sequence[str] | str | None = None,
     n_units: int = 24,
     n_sets: int = 25,
     values: Literal["zscore", "specificity", "impact"] = "zscore",

@@ -28,8 +28,8 @@ _LABEL = {"zscore": "z of the difference,", "difference": "Difference of the imp
 def impact_contrast(
     data: AnnData | MuData,
     *,
-    units: Sequence[str] | None = None,
-    sets: Sequence[str] | None = None,
+    units: Sequence[str] | str | None = None,
+    sets: Sequence[str] | str | None = None,
     n_units: int = 24,
     n_sets: int = 25,
     values: Literal["zscore", "difference"] = "zscore",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def intervention_targets(
     data: AnnData | MuData,
     *,
-    perturbations: Sequence[str] | None = None,
+    perturbations: Sequence[str] | str | None = None,
     n_perturbations: int = 70,
     key: str = Key.uns.CAUSAL_GRAPH,
     mod: str | None = None,

@@ -28,7 +28,7 @@ def ma(
     key: str = Key.uns.LIMMA,
     groups: Sequence[str] | str | None = None,
     n_panels: int = 6,
-    genes: Sequence[str] | None = None,
+    genes: Sequence[str] | str | None = None,
     n_genes: int = 6,
     pval_cutoff: float = 0.05,
     log2fc_min: float = 0.0,

@@ -7,6 +7,7 @@ from scpi._changes import among
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._mudata import resolve_modality
+from scpi._sequence import as_list
 from scpi._slots import read_result
 from scpi.pl._checks import check_choice
 from scpi.pl._figure import shorten
@@ -29,9 +30,9 @@ _LABEL = {"effect": "Mean activity minus that of {}", "score": "Test statistic a
 def pathway_activity(
     data: AnnData | MuData,
     *,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | str | None = None,
     n_groups: int = 40,
-    sets: Sequence[str] | None = None,
+    sets: Sequence[str] | str | None = None,
     n_sets: int = 25,
     values: Literal["effect", "score"] = "effect",
     pval_cutoff: float = 0.05,
@@ -76,7 +77,7 @@ def pathway_activity(
     check_choice("values", values, _LABEL)
     stored = read_result(adata, key, tool=Key.uns.DIFFERENTIAL_ACTIVITY, part="results")
     chosen_groups = (
-        strongest_groups(stored["summary"], n_groups) if groups is None else [str(group) for group in groups]
+        strongest_groups(stored["summary"], n_groups) if groups is None else [str(group) for group in as_list(groups)]
     )
     results = get.differential_activity(adata, group=chosen_groups, key=key)
     ranked_sets = _ranked_sets(results)

@@ -38,8 +38,8 @@ _MISSING = "#C8C8C8"
 def choose(
     stored: Mapping[str, Any],
     *,
-    units: Sequence[str] | None,
-    sets: Sequence[str] | None,
+    units: Sequence[str] | str | None,
+    sets: Sequence[str] | str | None,
     n_units: int,
     n_sets: int,
     by: NDArray[np.float64],

@@ -26,7 +26,7 @@ def volcano(
     key: str = Key.uns.RANK_GENES,
     groups: Sequence[str] | str | None = None,
     n_panels: int = 6,
-    genes: Sequence[str] | None = None,
+    genes: Sequence[str] | str | None = None,
     n_genes: int = 8,
     pval_cutoff: float = 0.05,
     log2fc_min: float = 1.0,

@@ -59,7 +59,7 @@ def impact_contrast(
     baseline: str | ArrayLike | None = None,
     donor_key: str | None = None,
     gene_sets_key: str = Key.varm.GENE_SETS,
-    units: Sequence[str] | None = None,
+    units: str | Sequence[str] | None = None,
     layer: str | None = None,
     n_bins: int = 25,
     min_size: int = 5,

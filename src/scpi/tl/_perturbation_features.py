@@ -19,6 +19,7 @@ from scpi._gene_sets import parse_gene_sets, read_gene_sets, read_id_map
 from scpi._keys import Key
 from scpi._screen._conditions import read_screen
 from scpi._screen._labels import quoted
+from scpi._sequence import as_list
 from scpi._slots import find_column, is_storable, listed, read_layer
 from scpi._view import View
 from scpi._warn import warn_user
@@ -46,7 +47,7 @@ def perturbation_features(
     smiles: str | Mapping[str, str] | None = None,
     coexpression: bool = False,
     symbols: bool = True,
-    perturbations: Sequence[str] = (),
+    perturbations: str | Sequence[str] = (),
     perturbation_key: str = Key.obs.PERTURBATION,
     control: Control | Sequence[Control] = "control",
     delimiter: str | None = "+",
@@ -145,7 +146,7 @@ def perturbation_features(
     view = View.to_write(data, mod, layer, key_added=key_added)
     screen: dict[str, Any] = {"perturbation_key": perturbation_key, "control": control, "delimiter": delimiter}
     labels = read_screen(view.adata, **screen)
-    given = [str(name) for name in perturbations]
+    given = [str(name) for name in as_list(perturbations)]
     names = labels.labelling.vocabulary([*(one.label for one in labels.conditions), *given])
     mapping = {} if id_map is None else read_id_map(id_map)
     ids = [mapping.get(name, name) for name in names]

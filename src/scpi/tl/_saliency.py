@@ -40,7 +40,7 @@ def saliency(
     *,
     method: str | None = None,
     groupby: str | None = None,
-    units: Sequence[str | int] | None = None,
+    units: str | int | Sequence[str | int] | None = None,
     absolute: bool = False,
     store: str | os.PathLike[str] | None = None,
     n_cells: int | None = None,
@@ -245,7 +245,7 @@ def _codes(
     return np.where(taken, codes, -1)
 
 
-def _choose(units: Sequence[str | int] | None, names: list[str]) -> list[str]:
+def _choose(units: str | int | Sequence[str | int] | None, names: list[str]) -> list[str]:
     """Find the names of units that are given by name or position."""
     given = range(len(names)) if units is None else [units] if isinstance(units, str | int) else units
     unknown = [unit for unit in given if not (unit in names if isinstance(unit, str) else 0 <= unit < len(names))]

@@ -114,8 +114,8 @@ def test_only_the_given_cells_are_learned_from(cells):
 
 
 def test_bad_input_is_named(cells):
-    with pytest.raises(ValueError, match="must be a list of columns"):
-        CompositionModel.setup_anndata(cells, categorical_covariate_keys="cell_type")
+    with pytest.raises(ValueError, match="must name the columns whose values form the groups"):
+        CompositionModel.setup_anndata(cells)
     with pytest.raises(KeyError, match="'batch'"):
         CompositionModel.setup_anndata(cells, categorical_covariate_keys=["batch"])
     missing = cells.copy()

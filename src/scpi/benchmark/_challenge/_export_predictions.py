@@ -16,6 +16,7 @@ from scpi._replace import replaced
 from scpi._rng import as_generator
 from scpi._screen._checks import are_whole, check_counts, value_range
 from scpi._screen._labels import quoted, text_labels
+from scpi._sequence import as_list
 from scpi._slots import layer_name, read_layer
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def export_predictions(
     context_key: str | None = None,
     layer: str | None = None,
     controls: AnnData | None = None,
-    genes: Sequence[str] | None = None,
+    genes: Sequence[str] | str | None = None,
     n_cells: int | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> None:
@@ -130,7 +131,7 @@ def export_predictions(
             "number per perturbation and context."
         )
         raise ValueError(msg)
-    names = cells.var_names if genes is None else pd.Index(genes)
+    names = cells.var_names if genes is None else pd.Index(as_list(genes))
     x = _scaled(cells.X[chosen][:, _places(cells, names, "predicted")], file_format, f"predicted: {layer_name(layer)}")
     obs = cells.obs.iloc[chosen].set_axis([str(place) for place in range(len(chosen))])
     second = CELL_TYPE if file_format == "cell-eval" else CONTEXT

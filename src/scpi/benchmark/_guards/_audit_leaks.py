@@ -49,7 +49,7 @@ def audit_leaks(
     apart: Sequence[str] | str = (),
     exclude_targets: bool = EXCLUDE_TARGETS,
     features_key: str = Key.uns.PERTURBATION_FEATURES,
-    reads: Sequence[str] | None = None,
+    reads: Sequence[str] | str | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
     """Search splits for leaks of information from test cells into training.

@@ -15,6 +15,7 @@ from scpi._rng import as_generator
 from scpi._screen._blocks import blocks
 from scpi._screen._checks import as_indices
 from scpi._screen._matrix import sums
+from scpi._sequence import as_list
 from scpi._slots import find_column, listed
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
@@ -122,7 +123,7 @@ class CompositionModel(ModelBase):
         adata: AnnData,
         *,
         layer: str | None = None,
-        categorical_covariate_keys: Sequence[str] = (),
+        categorical_covariate_keys: str | Sequence[str] = (),
         exposure_key: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -150,8 +151,9 @@ class CompositionModel(ModelBase):
         ValueError
             If the values are not counts, a cell lacks a value, or there is no covariate.
         """
-        if isinstance(categorical_covariate_keys, str) or not len(categorical_covariate_keys):
-            msg = f"`categorical_covariate_keys` must be a list of columns, but is {categorical_covariate_keys!r}."
+        categorical_covariate_keys = as_list(categorical_covariate_keys)
+        if not categorical_covariate_keys:
+            msg = "`categorical_covariate_keys` must name the columns whose values form the groups, at least one."
             raise ValueError(msg)
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 

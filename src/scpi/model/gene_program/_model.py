@@ -16,6 +16,7 @@ from scvi.utils import setup_anndata_dsp
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._layer_of_counts import layer_of_new_counts
+from scpi._sequence import as_list
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase
@@ -190,8 +191,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         layer: str | None = None,
         gene_sets_key: str | None = Key.varm.GENE_SETS,
         batch_key: str | None = None,
-        categorical_covariate_keys: Sequence[str] | None = None,
-        continuous_covariate_keys: Sequence[str] | None = None,
+        categorical_covariate_keys: str | Sequence[str] | None = None,
+        continuous_covariate_keys: str | Sequence[str] | None = None,
         size_factor_key: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -228,8 +229,8 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         ValueError
             If values are not counts, names are repeated, or a cell has no value of its batch or of a covariate.
         """
-        categorical_covariate_keys = list(categorical_covariate_keys or ()) or None
-        continuous_covariate_keys = list(continuous_covariate_keys or ()) or None
+        categorical_covariate_keys = as_list(categorical_covariate_keys or ()) or None
+        continuous_covariate_keys = as_list(continuous_covariate_keys or ()) or None
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
     @fill
@@ -444,7 +445,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         adata: AnnData | MuData | None = None,
         *,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
-        gene_list: Sequence[str] | None = None,
+        gene_list: str | Sequence[str] | None = None,
         library_size: float = 1.0,
         batch_size: int | None = None,
         return_numpy: bool = False,
@@ -473,7 +474,7 @@ class GeneProgramAE(NetworkTrainingMixin, LatentMixin, ModelBase):
         KeyError
             If a gene is not in the model.
         """
-        chosen = np.arange(len(self.var_names_)) if gene_list is None else self._places(gene_list)
+        chosen = np.arange(len(self.var_names_)) if gene_list is None else self._places(as_list(gene_list))
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         cells = self._chosen(adata, indices)

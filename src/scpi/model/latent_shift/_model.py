@@ -48,7 +48,7 @@ class LatentShiftModel(ShiftAnalysisMixin, LatentShiftMixin, ChangeTargetMixin, 
         registry: dict[str, Any] | None = None,
         *,
         preset: Literal["scpi", "published"] = "scpi",
-        restrict_to: Sequence[str] | None = None,
+        restrict_to: str | Sequence[str] | None = None,
         seed: int | None = None,
         **preset_kwargs: Unpack[Settings],
     ) -> None:

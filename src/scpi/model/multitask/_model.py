@@ -138,7 +138,7 @@ class MultiTaskAE(
         registry: dict[str, Any] | None = None,
         *,
         preset: str = "scpi",
-        restrict_to: Sequence[str] | None = None,
+        restrict_to: str | Sequence[str] | None = None,
         seed: int | None = None,
         **preset_kwargs: Unpack[Settings],
     ) -> None:

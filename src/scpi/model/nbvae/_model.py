@@ -13,6 +13,7 @@ from scvi.model._utils import get_max_epochs_heuristic
 from scvi.utils import setup_anndata_dsp
 
 from scpi._docs import fill
+from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.attribution import AttributionTarget, DecoderTarget
 from scpi.model.base._constants import KEYS
@@ -135,7 +136,7 @@ class NBVAE(
         *,
         preset: Literal["scpi", "scvi", "op3"] = "scpi",
         covariate_features: Mapping[str, pd.DataFrame] | None = None,
-        weighted_genes: Sequence[str] = (),
+        weighted_genes: str | Sequence[str] = (),
         seed: int | None = None,
         **preset_kwargs: Unpack[Settings],
     ) -> None:
@@ -149,7 +150,7 @@ class NBVAE(
             for name, own in known.categories.items()
         }
         places = list(known.categories)
-        weights = self._gene_weights(weighted_genes)
+        weights = self._gene_weights(as_list(weighted_genes))
         self._build(
             lambda: NBVAEModule(
                 self._n_genes,
@@ -191,8 +192,8 @@ class NBVAE(
         batch_key: str | None = None,
         labels_key: str | None = None,
         size_factor_key: str | None = None,
-        categorical_covariate_keys: Sequence[str] | None = None,
-        continuous_covariate_keys: Sequence[str] | None = None,
+        categorical_covariate_keys: Sequence[str] | str | None = None,
+        continuous_covariate_keys: Sequence[str] | str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s.
@@ -225,8 +226,8 @@ class NBVAE(
         ValueError
             If values are not counts, names are repeated, or a cell has no value of a covariate.
         """
-        categorical_covariate_keys = list(categorical_covariate_keys or ()) or None
-        continuous_covariate_keys = list(continuous_covariate_keys or ()) or None
+        categorical_covariate_keys = as_list(categorical_covariate_keys or ()) or None
+        continuous_covariate_keys = as_list(continuous_covariate_keys or ()) or None
         cls._register(adata, cls._get_setup_method_args(**locals()), **kwargs)
 
     @fill

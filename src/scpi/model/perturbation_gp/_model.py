@@ -9,6 +9,7 @@ import pandas as pd
 
 from scpi._docs import fill
 from scpi._features._rows import covered_rows
+from scpi._sequence import as_list
 from scpi._slots import listed
 from scpi.model.base._constants import KEYS, NO_BETTER
 from scpi.model.base._screen_model import ScreenModel
@@ -189,7 +190,7 @@ class PerturbationGP(Baseline):
         new = self._is_described() & ~self._is_known()
         return [name for name, unmeasured in zip(self.perturbations_, new, strict=True) if unmeasured]
 
-    def effect_posterior(self, perturbations: Sequence[str]) -> EffectPosterior:
+    def effect_posterior(self, perturbations: str | Sequence[str]) -> EffectPosterior:
         """Return the posterior variances and covariances of the effects of perturbations.
 
         Parameters
@@ -213,7 +214,7 @@ class PerturbationGP(Baseline):
             msg = f"The preset {self.preset!r} predicts without a variance: train a model with preset='scpi'."
             raise ValueError(msg)
         place = {name: row for row, name in enumerate(self.perturbations_)}
-        names = list(dict.fromkeys(map(str, perturbations)))
+        names = list(dict.fromkeys(map(str, as_list(perturbations))))
         if unknown := [name for name in names if name not in place]:
             msg = (
                 f"The model does not know {listed(unknown)}. Describe them with "

@@ -104,7 +104,8 @@ class Cells:
     @cached_property
     def scaled_total(self) -> Floats:
         """Sum of what the counts of each cell are worth, (n_cells,); cells scaled over these genes have all the same."""
-        return np.bincount(self.counts.indices, weights=self.units * self.counts.data, minlength=self.counts.shape[0])
+        worth = self.units * self.counts.data
+        return np.asarray(np.bincount(self.counts.indices, weights=worth, minlength=self.counts.shape[0]), np.float64)
 
     def largest_totals(self, scaled_total: float) -> NDArray[np.int64]:
         """Largest total count of each cell whose scaled total is at most the given one, or that of the cell."""

@@ -47,7 +47,7 @@ class LatentShiftMixin(Host):
         return self.restrict_to_
 
     @restrict_to.setter
-    def restrict_to(self, contexts: Sequence[str] | None) -> None:
+    def restrict_to(self, contexts: str | Sequence[str] | None) -> None:
         if contexts is None:
             self.restrict_to_: list[str] | None = None
             return

@@ -11,6 +11,7 @@ from scpi._screen._checks import as_indices
 from scpi._screen._conditions import encode_conditions
 from scpi._screen._labels import Labelling
 from scpi._screen._matrix import means
+from scpi._sequence import as_list
 from scpi._warn import warn_user
 from scpi.model.base._constants import KEYS
 
@@ -51,7 +52,7 @@ class ConditionsMixin(Host):
         }
 
     def encode_perturbations(
-        self, labels: Sequence[str], doses: Sequence[Dose | Sequence[float] | None] | None = None
+        self, labels: str | Sequence[str], doses: Sequence[Dose | Sequence[float] | None] | None = None
     ) -> NDArray[np.float32]:
         """Encode labels by the doses of their single perturbations.
 
@@ -71,7 +72,7 @@ class ConditionsMixin(Host):
         ValueError
             If a label contains a perturbation that is unknown to the model.
         """
-        return encode_conditions(labels, self.perturbations_, self.labelling, doses)
+        return encode_conditions(as_list(labels), self.perturbations_, self.labelling, doses)
 
     def canonical(self, label: str) -> str:
         """Return the canonical spelling of a label.
