@@ -268,7 +268,9 @@ def test_tests_say_which_groups_are_the_word_of_the_model(model):
     with pytest.warns(UserWarning) as said:
         model.generate_de(wells, **asked)
     assert len(said) == 2
-    assert "of 3 of 6 groups, such as 41 of 'd1, C'" in str(said[0].message) and "at most 40" in str(said[0].message)
+    assert "of 3 of 6 groups, such as 41 of 'd1, C'" in str(said[0].message) and "of the sample has 40" in str(
+        said[0].message
+    )
     assert "3 of 6 groups of the plan were not measured: 'd1, C', 'd2, C', 'd3, C'." in str(said[1].message)
     # Of the 40 cells of each group, some are validation cells
     model.train_indices, model.validation_indices = np.arange(20, 240), np.arange(20)

@@ -72,10 +72,15 @@ def test_more_cells_than_were_measured_are_said():
         warn_of_evidence(counted([1, 20, 5, 2]), NAMES)
     assert len(said) == 2 and said[0].filename == __file__
     assert "more cells than were measured of 1 of 4 groups, such as 20 of 'd1, B'" in str(said[0].message)
-    assert "at most 2. Generated cells are not evidence" in str(said[0].message)
+    assert "where the largest measured group of the sample has 2. Generated cells are" in str(said[0].message)
     assert "2 of 4 groups of the plan were not measured: 'd1, B', 'd2, B'." in str(said[1].message)
 
 
 def test_as_many_measured_cells_as_asked_for_need_no_word():
     found = count_measured(GROUPS[:1], np.array([3]), CELLS, [0])
     warn_of_evidence(found, NAMES[:1])
+
+
+def test_a_measured_group_is_said_with_its_own_number():
+    with pytest.warns(UserWarning, match="of 1 of 1 groups, such as 4 of 'd0, B', of which 3 were measured"):
+        warn_of_evidence(count_measured(GROUPS[:1], np.array([4]), CELLS, [0]), NAMES[:1])

@@ -140,11 +140,12 @@ def warn_of_evidence(found: Measured, names: Sequence[str]) -> None:
     more = np.flatnonzero(found.asked > found.largest)
     if len(more):
         worst = more[np.argmax(found.asked[more] / found.largest[more])]
+        n, of_group = f"{found.largest[worst]:,}", found.measured[worst] > 0
+        there = f"of which {n} were measured" if of_group else f"where the largest measured group of the sample has {n}"
         warn_user(
             f"The plan asks for more cells than were measured of {len(more)} of {len(names)} groups, such as "
-            f"{found.asked[worst]:,} of {names[worst]!r}, of which or of whose sample a group has at most "
-            f"{found.largest[worst]:,}. Generated cells are not evidence: with more of them than were measured, p-values "
-            "become too small. Lower `n_cells` of the plan."
+            f"{found.asked[worst]:,} of {names[worst]!r}, {there}. Generated cells are not evidence: with more of them "
+            "than were measured, p-values become too small. Lower `n_cells` of the plan."
         )
     new = [name for name, number in zip(names, found.measured, strict=True) if not number]
     if new:
