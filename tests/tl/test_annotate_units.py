@@ -85,6 +85,9 @@ def test_a_unit_that_lowers_by_far_more_than_it_raises_is_named_by_what_it_lacks
     assert frame["margin"].tolist() == [3 if name == "s0" else 12]
     # The best set of either direction is in the table as before
     assert frame.loc[0, ["raised", "raised_zscore", "lowered"]].tolist() == ["s0", 4, "s1"]
+    # A unit whose lowered set names another unit has the one that it raises
+    both = with_impact([[4, lowered, 1], [2, -20, 1]], [[0.001, 1e-9, 1]] * 2, non_negative=True)
+    assert annotated(both, how="one_to_one")["set"].tolist() == ["s0", "s1"]
     # What is lowered has to be significant
     adata.uns["gene_set_impact"]["pval"] = np.array([[0.001, 0.5, 1]])
     assert annotated(adata)["name"].tolist() == ["s0"]

@@ -190,6 +190,6 @@ def _methods(model: Any, *, is_named: bool) -> str:
         sentences.append(
             "Gene sets were compared with random sets of genes of similar mean expression, and tested for over-representation among the genes "
             "that lead the unit. The larger p-value of the two was adjusted over sets and units (Benjamini & Hochberg, 1995). Each unit was named by the significant "
-            "set of the largest z-score that it raises, or if there is none, by one that it lowers."
+            "set of the largest z-score that it raises, or by one that it lowers if there is none or if that z-score is at least three times as large."
         )
     return " ".join([*sentences, f"Software: {software()}."])

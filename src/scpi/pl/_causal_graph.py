@@ -132,9 +132,8 @@ def causal_graph(
     drawn = get.causal_graph(
         adata, threshold=threshold, top_n=top_n, min_stability=min_stability if tested else None, key=key
     )
-    n_edges = len(
-        get.causal_graph(adata, threshold=threshold, min_stability=min_stability if tested else None, key=key)
-    )
+    stable = get.causal_graph(adata, threshold=threshold, min_stability=min_stability if tested else None, key=key)
+    n_edges = int((stable["weight"] != 0).sum())
     graph = _graph(factors, drawn, n_isolated)
     if not nx.is_directed_acyclic_graph(graph):
         msg = f"The edges in `adata.uns[{key!r}]` form a cycle, so that they have no causal order."
@@ -157,7 +156,7 @@ def causal_graph(
     note = ""
     if tested and len(edges) and not len(drawn):
         note = f"No stable edge: none is found again in {min_stability:.0%} of the halves of the cells"
-    part = part_drawn((len(drawn), n_edges, "edges"), (len(graph), len(factors), "factors"))
+    part = part_drawn((graph.number_of_edges(), n_edges, "edges"), (len(graph), len(factors), "factors"))
     note = textwrap.fill("; ".join(text for text in (note, part) if text), max(1, int(width / _CHARACTER)))
     margin = legend + 0.1 + (_LINE * (note.count("\n") + 1) + 0.1 if note else 0.0)
     if figsize is None:

@@ -152,7 +152,8 @@ def draw_tests(
 ) -> None:
     """Draw the genes of each group at the given points, with titles, labels of the axes and names of genes.
 
-    `part` is the number of the groups and of all groups. `points` are the coordinates of the genes of each group, and a mask of those beyond the limit of an axis.
+    `points` are the coordinates of the genes of each group, and a mask of those beyond the limit of an axis; `part` is
+    the number of these groups and of those that there are.
     """
     direction = [directions(frame, pval_cutoff, log2fc_min) for frame in tests.values()]
     for panel, group, (x, y, beyond), sign in zip(panels, tests, points, direction, strict=True):

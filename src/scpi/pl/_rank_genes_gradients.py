@@ -70,8 +70,9 @@ def rank_genes_gradients(
     """Draw the names of the top genes of each group at their scores, one panel per group.
 
     If the ranking has fold changes, the colour shows whether a gene is higher or lower in the group than in the
-    reference. If it has adjusted p-values, the dot of a gene that is not significant is empty. If genes are ranked by the absolute score, absolute scores are drawn. Any ranking in the format of
-    :func:`scanpy.tl.rank_genes_groups` can be drawn.
+    reference. If it has adjusted p-values, the dot of a gene that is not significant is empty. If genes are ranked by
+    the absolute score, absolute scores are drawn. Any ranking in the format of :func:`scanpy.tl.rank_genes_groups` can
+    be drawn.
 
     Parameters
     ----------

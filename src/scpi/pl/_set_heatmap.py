@@ -86,7 +86,8 @@ def draw(
 ) -> Axes | Figure | None:
     """Draw a matrix of gene sets x columns, with dots where `marks` is true, and grey where a value is missing.
 
-    `parts` are the numbers of columns and rows that are drawn, and of those that there are. Colours diverge around zero, with a few extreme values beyond their limits, unless `colours` of `Axes.imshow` are given.
+    `parts` are the numbers of columns and rows that are drawn, and of those that there are. Colours diverge around
+    zero, with a few extreme values beyond their limits, unless `colours` of `Axes.imshow` are given.
     """
     names = set_labels(sets, 38)
     if figsize is None:

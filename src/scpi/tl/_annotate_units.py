@@ -164,10 +164,11 @@ def annotate_units(
         pval = np.maximum(pval, leading_pval(saliency, membership, z, n_leading, non_negative=non_negative))
     score = np.asarray(stored[by])
     raised, lowered = (candidates(score, z, pval, sign) for sign in (1, -1))
-    sides = [raised, lowered] if non_negative else [candidates(score, z, pval)]
-    naming = sides
+    sides = naming = [candidates(score, z, pval)]
     if non_negative:
-        naming = [raised.without(mostly_lowering(raised, lowered, pval_cutoff)), lowered]
+        # A unit whose set that it lowers names another unit is left for the last turn
+        sides = [raised, lowered, raised]
+        naming = [raised.without(mostly_lowering(raised, lowered, pval_cutoff)), lowered, raised]
     found, of_side = choose_in_turn(naming, pval_cutoff, one_to_one=how == "one_to_one")
     shown = np.where(found >= 0, found, sides[0].best(pval_cutoff))
     rows = np.arange(len(units))
