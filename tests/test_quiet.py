@@ -7,7 +7,7 @@ import lightning.pytorch  # noqa: F401 - sets its level and filters when it is i
 import pytest
 
 import scpi
-from scpi._quiet import calm_lightning, quiet_lightning
+from scpi._quiet import calm_lightning, quiet_lightning, quiet_transfer
 
 
 def test_levels_and_filters_come_back_after_an_error():
@@ -31,6 +31,17 @@ def test_notes_of_scpi_are_shown_beside_those_that_are_not():
     with calm_lightning():
         assert logging.getLogger("lightning.pytorch").level == logging.ERROR
         assert logging.getLogger("scpi").level == level
+
+
+def test_the_note_of_a_transfer_is_shown_to_who_looks_for_an_error(monkeypatch):
+    logger = logging.getLogger("scvi")
+    before = logger.level
+    with quiet_transfer():
+        assert logger.level == logging.WARNING
+    assert logger.level == before
+    monkeypatch.setattr(scpi.settings, "verbosity", "debug")
+    with quiet_transfer():
+        assert logger.level == before
 
 
 def test_all_is_shown_to_who_looks_for_an_error(monkeypatch):

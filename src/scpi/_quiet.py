@@ -1,4 +1,4 @@
-"""Trainings without what Lightning says about itself, and without what scpi says about each setup."""
+"""Trainings and setups without what Lightning, scvi-tools and scpi say about each of them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ def calm_lightning() -> Iterator[None]:
 
     with _at_least(dict.fromkeys(_LIGHTNING, logging.ERROR)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\b")
+        yield
+
+
+@contextmanager
+def quiet_transfer() -> Iterator[None]:
+    """Keep the note of scvi-tools off that new cells are set up; it is shown if the verbosity of scpi is "debug"."""
+    with _at_least({} if settings.verbosity == "debug" else {"scvi": logging.WARNING}):
         yield
 
 

@@ -46,13 +46,15 @@ def find_column(
     raise KeyError(msg)
 
 
-def read_labels(data: AnnData | MuData, column: str, *, mod: str | None = None) -> pd.Categorical:
+def read_labels(
+    data: AnnData | MuData, column: str, *, mod: str | None = None, argument: str | None = None
+) -> pd.Categorical:
     """Read a label of each cell of `data`, or of its modality, as strings; a missing one has the code -1.
 
     The column may be in the modality or in the MuData itself. The categories are those that occur, in the order of a
     categorical column, otherwise sorted.
     """
-    return text_labels(find_column(data, column, mod=mod))
+    return text_labels(find_column(data, column, mod=mod, argument=argument))
 
 
 def find_layer(adata: AnnData, layer: str | None) -> Any:

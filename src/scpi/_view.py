@@ -156,9 +156,9 @@ class View:
             raise ValueError(msg)
         return self.adata.var_names.to_numpy(dtype=object)
 
-    def labels(self, column: str) -> pd.Categorical:
-        """Label of each cell, as text, from a column of `obs` of the modality or of all."""
-        return read_labels(self.data, column, mod=self.mod)
+    def labels(self, column: str, argument: str | None = None) -> pd.Categorical:
+        """Label of each cell, as text, from a column of `obs` of the modality or of all, which ``argument`` names."""
+        return read_labels(self.data, column, mod=self.mod, argument=argument)
 
     def columns(self, names: str | Sequence[str], argument: str) -> pd.DataFrame:
         """Columns of `obs`, of the modality or of all; an error says which ``argument`` names them."""

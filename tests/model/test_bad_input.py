@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 
 import anndata as ad
@@ -74,12 +75,17 @@ SETUPS = {
     "words": (words, {}, TypeError, "must hold numbers, but has dtype object"),
     "repeated genes": (rename("var"), {}, ValueError, r"var_names` are not unique.*\['g0'\].*var_names_make_unique"),
     "repeated cells": (rename("obs"), {}, ValueError, r"obs_names` are not unique.*obs_names_make_unique"),
-    "no label column": (without("perturbation"), {}, KeyError, r"'perturbation' is not a column.*'batch'"),
-    "unknown key": (nothing, {"perturbation_key": "guide"}, KeyError, r"'guide' is not a column.*'perturbation'"),
-    "unknown batch": (nothing, {"batch_key": "lane"}, KeyError, "'lane' is not a column"),
-    "unknown context": (nothing, {"context_key": "donor"}, KeyError, "'donor' is not a column"),
-    "unknown dose": (nothing, {"dose_key": "uM"}, KeyError, "'uM' is not a column"),
-    "unknown size factor": (nothing, {"size_factor_key": "n"}, KeyError, "'n' is not a column"),
+    "no label column": (without("perturbation"), {}, KeyError, r"'perturbation', but `obs` has no column.*'batch'"),
+    "unknown key": (
+        nothing,
+        {"perturbation_key": "guide"},
+        KeyError,
+        r"'guide', but `obs` has no column.*'perturbation'",
+    ),
+    "unknown batch": (nothing, {"batch_key": "lane"}, KeyError, "'lane', but `obs` has no column"),
+    "unknown context": (nothing, {"context_key": "donor"}, KeyError, "'donor', but `obs` has no column"),
+    "unknown dose": (nothing, {"dose_key": "uM"}, KeyError, "'uM', but `obs` has no column"),
+    "unknown size factor": (nothing, {"size_factor_key": "n"}, KeyError, "'n', but `obs` has no column"),
     "unknown layer": (nothing, {"layer": "counts"}, KeyError, "has no 'counts', only"),
     "unknown sets": (nothing, {"gene_sets_key": "hallmark"}, KeyError, r"varm\['hallmark'\].*scpi\.tl\.gene_sets"),
     "no controls": (nothing, {"control": "NT"}, ValueError, r"No cell of .* is labelled 'NT'.*'control'"),
@@ -153,6 +159,35 @@ def test_negative_and_fractional_values_are_fine_for_the_normal_likelihood(scree
     assert np.isfinite(model.predict(perturbation="A", output="mean").X).all()
 
 
+@pytest.mark.parametrize("argument", ["perturbation_key", "context_key", "dose_key", "batch_key", "size_factor_key"])
+def test_a_column_that_is_missing_is_named_with_its_argument(argument, screen):
+    with pytest.raises(KeyError) as error:
+        scpi.model.Additive.setup_anndata(screen, **{argument: "absent"})
+    message = str(error.value)
+    assert f"`{argument}` names 'absent', but `obs` has no column 'absent', only 'perturbation', 'batch'" in message
+    assert "_scpi" not in message
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        scpi.model.SENAVAE.setup_anndata,
+        scpi.model.PerturbationGP.setup_anndata,
+        scpi.model.ConditionModel.setup_anndata,
+        scpi.tl.perturbation_effect,
+        scpi.tl.perturbation_features,
+        scpi.benchmark.splits.leave_combinations_out,
+        scpi.screen.run_screen,
+    ],
+)
+def test_the_default_of_the_column_of_perturbations_is_named_with_its_argument(call, screen):
+    screen.obs["guide"] = screen.obs.pop("perturbation")
+    with pytest.raises(
+        KeyError, match="`perturbation_key` names 'perturbation', but `obs` has no column 'perturbation'"
+    ):
+        call(screen)
+
+
 def normalised(adata):
     sc.pp.normalize_total(adata)
     sc.pp.log1p(adata)
@@ -191,6 +226,19 @@ def test_counts_are_pointed_out_to_models_of_logarithms(name, make_screen):
     named = make_screen()
     named.layers["raw"] = named.X
     assert raised_or_warned(lambda: build(named, layer="raw")) == (cls._reads_logs or name == "MultiTaskAE")
+
+
+def test_new_cells_are_set_up_without_a_note(make_screen, build, caplog):
+    model = build(Additive, normalised(make_screen()))
+    with caplog.at_level("INFO", logger="scvi"):
+        # scvi-tools does not propagate its notes
+        logging.getLogger("scvi").addHandler(caplog.handler)
+        model.predict(normalised(make_screen(rng=1)), perturbation="A", output="mean")
+        new = normalised(make_screen(rng=1))
+        scpi.tl.predict_perturbation(new, model, "A")
+        logging.getLogger("scvi").removeHandler(caplog.handler)
+        assert logging.getLogger("scvi").level == logging.INFO
+    assert [one.message for one in caplog.records if one.name.startswith("scvi")] == []
 
 
 def test_new_counts_are_pointed_out_to_a_model_of_logarithms(make_screen, build):

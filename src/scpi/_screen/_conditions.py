@@ -244,9 +244,11 @@ def read_screen(
     `ValueError` says if there is no control cell or no perturbed one, or a dose is not a number.
     """
     load_annotations(adata)
-    for key in (perturbation_key, context_key, dose_key):
+    named = {"perturbation_key": perturbation_key, "context_key": context_key, "dose_key": dose_key}
+    for argument, key in named.items():
         if key is not None and key not in adata.obs:
-            msg = f"`obs` has no column {key!r}, only {quoted([str(name) for name in adata.obs.columns], n_max=20)}."
+            there = quoted([str(name) for name in adata.obs.columns], n_max=20)
+            msg = f"`{argument}` names {key!r}, but `obs` has no column {key!r}, only {there}."
             raise KeyError(msg)
     labelling = Labelling.of(control, delimiter)
     chosen = np.unique(as_indices(cells, adata.n_obs))

@@ -58,7 +58,7 @@ def prepare_screen(
     """
     source = resolve_modality(data, mod)
     perturbation_key = design.perturbation_key
-    labels = read_labels(data, perturbation_key, mod=mod)
+    labels = read_labels(data, perturbation_key, mod=mod, argument="perturbation_key")
     if gene_sets is not None:
         # Before any work, on all genes
         match_gene_sets(list(map(str, source.var_names)), parse_gene_sets(gene_sets), min_size=min_size)

@@ -45,7 +45,7 @@ def prepare_profiles(
     source = in_memory(resolve_modality(data, mod))
     check_annotations(source)
     obs = source.obs.copy()
-    obs[perturbation_key] = labelling.read(read_labels(data, perturbation_key, mod=mod))
+    obs[perturbation_key] = labelling.read(read_labels(data, perturbation_key, mod=mod, argument="perturbation_key"))
     for argument, column in (("context_key", context_key), ("dose_key", dose_key)):
         if column is not None:
             obs[column] = find_column(data, column, mod=mod, argument=argument)

@@ -128,7 +128,7 @@ def differential_activity(
         msg = f"The activity `adata.obsm[{activity_key!r}]` has NaN or infinite values."
         raise ValueError(msg)
     labelling = Labelling.of(control, delimiter)
-    written = view.labels(perturbation_key)
+    written = view.labels(perturbation_key, "perturbation_key")
     names_of = [labelling.canonical(label) for label in written.categories]
     merged_spellings(written.categories, names_of)
     labels, control = rename_labels(written, names_of), labelling.control

@@ -78,9 +78,10 @@ def read_labelled_cells(
         msg = f"`{name}` must be at least {least}, but is {value}."
         raise ValueError(msg)
     labelling = Labelling.of(control, delimiter)
-    labels = labelling.read(view.labels(perturbation_key))
+    labels = labelling.read(view.labels(perturbation_key, "perturbation_key"))
     used = np.asarray(labels.codes >= 0)
-    batch, guide = (None if key is None else view.labels(key) for key in (batch_key, guide_key))
+    batch = None if batch_key is None else view.labels(batch_key, "batch_key")
+    guide = None if guide_key is None else view.labels(guide_key, "guide_key")
     for other in (batch, guide):
         if other is not None:
             used &= other.codes >= 0

@@ -114,7 +114,7 @@ def test_networks_read_batches(name, tmp_path):
     unknown = model.get_latent_representation(other)
     model.module.transform.factor[:2] = 1.0
     np.testing.assert_allclose(unknown, model.get_latent_representation(adata)[:50], atol=1e-4)
-    with pytest.raises(KeyError, match="'lane' is not a column"):
+    with pytest.raises(KeyError, match="`batch_key` names 'lane', but"):
         cls.setup_anndata(adata, batch_key="lane")
 
 

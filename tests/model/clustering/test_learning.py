@@ -84,7 +84,7 @@ def test_labels_must_be_there(make_groups):
     adata.obs.loc[adata.obs_names[:2], "group"] = np.nan
     with pytest.raises(ValueError, match="has no value for 2 cells"):
         scpi.model.ContrastiveSC.setup_anndata(adata, labels_key="group")
-    with pytest.raises(KeyError, match="'cell_type' is not a column"):
+    with pytest.raises(KeyError, match="`labels_key` names 'cell_type', but"):
         scpi.model.ContrastiveSC.setup_anndata(adata, labels_key="cell_type")
     assert not adata.uns
 

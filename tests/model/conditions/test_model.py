@@ -155,7 +155,7 @@ def test_methods_are_listed():
 
 
 def test_bad_input_is_named(table):
-    with pytest.raises(KeyError, match="'dose' is not a column"):
+    with pytest.raises(KeyError, match="`perturbation_key` names 'dose', but"):
         ConditionModel.setup_anndata(table, perturbation_key="dose")
     model = trained(table, method="ridge")
     with pytest.raises(KeyError, match="lacks the column.*'cell_type'"):

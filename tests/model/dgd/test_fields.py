@@ -33,7 +33,7 @@ def test_labels_are_complete_or_it_is_said_what_they_lack(cells):
     adata.obs["group"] = "?"
     with pytest.raises(ValueError, match="holds no label beside '\\?'"):
         setup(adata, unlabeled_category="?")
-    with pytest.raises(KeyError, match="'kind' is not a column"):
+    with pytest.raises(KeyError, match="`labels_key` names 'kind', but"):
         scpi.model.DGD.setup_anndata(adata, labels_key="kind")
 
 

@@ -219,7 +219,7 @@ def test_bad_arguments(screen, kwargs, error, message):
 
 def test_bad_setups(screen):
     before = screen.copy()
-    with pytest.raises(KeyError, match="'drug' is not a column of `adata.obs`"):
+    with pytest.raises(KeyError, match="names 'drug', but `obs` has no column 'drug'"):
         scpi.model.NBVAE.setup_anndata(screen, batch_key="batch", categorical_covariate_keys=["cell_type", "drug"])
     assert screen.obs.columns.equals(before.obs.columns) and not screen.obsm
     screen.X = screen.X * 0.3

@@ -16,6 +16,7 @@ from scvi.model.base import BaseModelClass
 from scpi._fingerprint import fingerprint
 from scpi._layer_of_counts import layer_of_new_counts
 from scpi._minified import check_has_counts
+from scpi._quiet import quiet_transfer
 from scpi._screen._checks import NORMAL_ADVICE, check_annotations, check_expression, check_paired
 from scpi._screen._matrix import dense_rows
 from scpi._screen._stored_rows import by_rows
@@ -278,7 +279,7 @@ class ModelBase(BaseModelClass):
                 advice=self._advice,
             )
             self._checked = None
-        with unchanged_on_failure(adata):
+        with unchanged_on_failure(adata), quiet_transfer():
             adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
         # Only the model uses the copy of a view, and scvi-tools would keep each of them
         if self._copy is not None and self._copy is not adata and self._copy is not self.adata:

@@ -10,7 +10,7 @@ from scvi.data._constants import _SETUP_ARGS_KEY, _SETUP_METHOD_NAME
 
 from scpi._layer_of_counts import layer_of_counts, layer_of_new_counts
 from scpi._screen._checks import check_annotations, check_expression, check_paired, check_varies
-from scpi._slots import find_layer, layer_name
+from scpi._slots import find_column, find_layer, layer_name
 from scpi._unknown import refuse_unknown
 from scpi.model.base.setup._manager import CountsManager, expression_field
 from scpi.model.base.setup._rollback import unchanged_on_failure
@@ -72,6 +72,9 @@ def register(
         built = field.build(arguments, modalities)
         if modalities is not None and built.attr_name in ("obs", "obsm") and built.mod_key is None:
             _check_columns(data, field.named(arguments))
+        if modalities is None and is_new and built.attr_name in ("obs", "obsm"):
+            for argument, column in field.named(arguments):
+                find_column(data, column, argument=argument)
         fields.append(built)
     manager = (CountsManager if checks["counts"] else AnnDataManager)(fields=fields, setup_method_args=method)
     with unchanged_on_failure(data):
