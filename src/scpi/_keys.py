@@ -172,6 +172,8 @@ class Key:
         """Fraction of the cells of every perturbation that respond."""
         GUIDE_AGREEMENT: Final = "guide_agreement"
         """Whether the guides of a perturbation change cells in the same direction."""
+        PERTURBATION_SIMILARITY: Final = "perturbation_similarity"
+        """Similarity of the mean effects of every two perturbations, and its test."""
         CAUSAL_GRAPH: Final = "causal_graph"
         """Edges, factors and targets of a causal model."""
         SALIENCY: Final = "saliency"

@@ -66,6 +66,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tl.guide_agreement": {"min_cells": 4},
     "tl.impact_contrast": {"min_size": 2, "min_cells": 2, "n_bootstrap": 10, "n_cells": 10},
     "tl.perturbation_effect": {"n_permutations": 50},
+    "tl.perturbation_similarity": {"perturbation_key": "group", "control": "b"},
     "tl.rank_genes_gradients": {"groupby": "group"},
     "tl.rank_genes_permutation": {"n_repeats": 1},
     "tl.rank_genes_shap": {"n_trees": 10},

@@ -26,7 +26,13 @@ TOOLS += (
     "tl.predicted_hits",
     "tl.consensus_programs",
 )
-TOOLS += ("tl.enrichment", "tl.perturbation_effect", "tl.responders", "tl.guide_agreement")
+TOOLS += (
+    "tl.enrichment",
+    "tl.perturbation_effect",
+    "tl.responders",
+    "tl.guide_agreement",
+    "tl.perturbation_similarity",
+)
 ARGUMENTS = {
     "keys": ["rank_genes_groups", "limma"],
     "truth": pd.DataFrame({"a": np.arange(len(NAMES)) < 8}, index=NAMES),

@@ -21,6 +21,7 @@ WRITES = {name: tool for name, tool in tools().items() if "key_added" in inspect
 # What neither trains a network nor a forest
 QUICK = {"tl.gene_sets", "tl.pathway_activity", "tl.differential_activity", "tl.predict_perturbation", "MeanDelta"}
 QUICK |= {"tl.enrichment", "tl.perturbation_effect", "tl.responders", "tl.guide_agreement"}
+QUICK |= {"tl.perturbation_similarity"}
 
 
 def strange():

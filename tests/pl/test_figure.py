@@ -31,6 +31,7 @@ FIGURES = {
     "differential_activity": "tested",
     "prediction": "scored",
     "perturbation_effect": "effects",
+    "perturbation_similarity": "effects",
     "enrichment": "compared",
     "perturbation_report": "report",
     "contrast_heatmap": "compared",
@@ -105,6 +106,9 @@ def effects():
     )
     adata = ad.AnnData(np.ones((2, 1), dtype=np.float32))
     adata.uns["perturbation_effect"] = {"results": results}
+    found = results.rename(columns={"score": "strength", "active": "has_effect"})
+    names = ("similarity", "similarity_low", "similarity_high", "pval", "pval_adj")
+    adata.uns["perturbation_similarity"] = {"results": found, "pairs": dict.fromkeys(names, np.array([0.01]))}
     return adata
 
 

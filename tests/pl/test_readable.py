@@ -82,6 +82,11 @@ def effects(n):
     fraction = np.linspace(0, 1, n)
     found = table[["perturbation"]].assign(fraction=fraction, fraction_low=fraction / 2, fraction_high=fraction)
     adata.uns["responders"] = {"results": found, "summary": found, "fractions": found}
+    compared = table.rename(columns={"score": "strength"}).assign(has_effect=np.arange(n) > n / 4 - 1)
+    n_pairs = int(compared["has_effect"].sum() * (compared["has_effect"].sum() - 1) / 2)
+    pairs = dict.fromkeys(("similarity", "similarity_low", "similarity_high"), np.linspace(-1, 1, n_pairs))
+    pairs |= dict.fromkeys(("pval", "pval_adj"), np.linspace(0, 0.1, n_pairs))
+    adata.uns["perturbation_similarity"] = {"results": compared, "pairs": pairs}
     return adata
 
 
@@ -279,6 +284,7 @@ FIGURES = {
     "pathway_activity": ("tested", {}),
     "perturbation_effect": (effects, {}),
     "perturbation_report": ("report_once", {}),
+    "perturbation_similarity": (effects, {}),
     "power": (power, {}),
     "prediction": (scored, {}),
     "program": (explained, {}),

@@ -11,6 +11,7 @@ from ._intervention_targets import intervention_targets as intervention_targets
 from ._pathway_activity import pathway_activity as pathway_activity
 from ._perturbation_effect import perturbation_effect as perturbation_effect
 from ._perturbation_features import perturbation_features as perturbation_features
+from ._perturbation_similarity import perturbation_similarity as perturbation_similarity
 from ._predicted_change import predicted_change as predicted_change
 from ._predicted_hits import predicted_hits as predicted_hits
 from ._programs import programs as programs

@@ -17,6 +17,7 @@ from ._paired_expression import paired_expression as paired_expression
 from ._pathway_activity import pathway_activity as pathway_activity
 from ._perturbation_effect import perturbation_effect as perturbation_effect
 from ._perturbation_report import perturbation_report as perturbation_report
+from ._perturbation_similarity import perturbation_similarity as perturbation_similarity
 from ._power import power as power
 from ._prediction import prediction as prediction
 from ._program import program as program

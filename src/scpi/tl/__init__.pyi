@@ -12,6 +12,7 @@ from ._impact_contrast import impact_contrast as impact_contrast
 from ._pathway_activity import pathway_activity as pathway_activity
 from ._perturbation_effect import perturbation_effect as perturbation_effect
 from ._perturbation_features import perturbation_features as perturbation_features
+from ._perturbation_similarity import perturbation_similarity as perturbation_similarity
 from ._predict_perturbation import predict_perturbation as predict_perturbation
 from ._predicted_hits import predicted_hits as predicted_hits
 from ._rank_genes_gradients import rank_genes_gradients as rank_genes_gradients
