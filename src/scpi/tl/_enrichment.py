@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Method = Literal["camera", "fry", "roast", "ora", "prerank"]
 CorrScope = Literal["group", "all"]
+_DELIMITER = "+"
 
 
 @fill
@@ -42,7 +43,6 @@ def enrichment(
     min_size: int = 5,
     n_genes: int = 10,
     exclude_targets: bool = False,
-    delimiter: str | None = "+",
     corr_scope: CorrScope = "group",
     rng: int | np.random.Generator | None = 0,
     key_added: str | None = None,
@@ -81,9 +81,8 @@ def enrichment(
         Maximum number of genes to list per set.
     exclude_targets
         Whether to test the sets of each group without the genes that its name contains, if groups are perturbations: a
-        knock-out lowers its own transcript, which moves the sets that contain it. These genes count among the others.
-    delimiter
-        What separates the genes in the name of a combination; `None` if there are no combinations.
+        knock-out lowers its own transcript, which moves the sets that contain it. A name such as `A+B` contains two genes.
+        These genes count among the others.
     corr_scope
         Whether to adjust p-values over the sets of each group, or over all groups as one family.
     rng
@@ -160,7 +159,7 @@ def enrichment(
         fitted = fitted_comparisons(data, key=key, mod=mod)
         compared = {name: ComparedSamples(comparison) for name, comparison in fitted.items()}
     gene_names = adata.var_names.to_numpy().astype(str)
-    targets = _targets(adata.uns[key], ranking, Labelling((), delimiter)) if exclude_targets else {}
+    targets = _targets(adata.uns[key], ranking, Labelling((), _DELIMITER)) if exclude_targets else {}
     generator = as_generator(rng)
     tables = []
     for row in rows:
