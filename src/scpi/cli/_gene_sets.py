@@ -25,7 +25,8 @@ def read_sets(given: str | None) -> Path | dict[str, list[str]] | None:
     if path.is_file():
         parse_gene_sets(path)
         return path
-    if given in NAMES:
-        return datasets.gene_sets(given)
+    for name in NAMES:
+        if name == given:
+            return datasets.gene_sets(name)
     msg = f"There is no file {given!r}, nor a collection of that name: --gene-sets takes a GMT file, or one of {', '.join(NAMES)}."
     raise FileNotFoundError(msg)

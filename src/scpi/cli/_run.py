@@ -9,12 +9,21 @@ from scpi._sequence import as_list
 from scpi.cli._say import consoles, records, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from rich.console import Console
 
 
-def run(data: Any, gene_sets: Path | None = None, *, debug: bool, quiet: bool, as_json: bool, **arguments: Any) -> None:
+def run(
+    data: Any,
+    gene_sets: Path | Mapping[str, Iterable[str]] | None = None,
+    *,
+    debug: bool,
+    quiet: bool,
+    as_json: bool,
+    **arguments: Any,
+) -> None:
     """Run the pipeline and show its results."""
     from scpi._quiet import quiet_lightning
     from scpi.screen import _tables, run_screen

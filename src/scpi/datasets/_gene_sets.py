@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import as_file, files
-from typing import Literal
+from typing import Literal, get_args
 
 from scpi._docs import fill
 from scpi._gene_sets import parse_gene_sets
@@ -43,13 +43,14 @@ COLLECTIONS = {
 }
 
 
-NAMES = (BASIC, *dict.fromkeys(name for name, _ in COLLECTIONS))
+Collection = Literal["basic", "hallmark", "go_bp", "reactome"]
+NAMES: tuple[Collection, ...] = get_args(Collection)
 """Names of the collections."""
 
 
 @fill
 def gene_sets(
-    name: Literal["basic", "hallmark", "go_bp", "reactome"] = "basic",
+    name: Collection = "basic",
     *,
     organism: Literal["human", "mouse"] = "human",
     base_url: str | None = None,
