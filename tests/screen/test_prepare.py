@@ -103,14 +103,25 @@ def test_values_that_are_no_expression_are_refused(change, match):
         prepare(data)
 
 
-def test_a_screen_needs_controls_perturbations_and_sets():
+def test_a_screen_needs_controls_and_perturbations():
     with pytest.raises(ValueError, match="'ctrl'"):
         prepare(cells(labels=["g0"] * 60))
     with pytest.raises(ValueError, match="at least 20"):
         prepare(cells(labels=["ctrl"] * 10 + ["g0"] * 50))
     with pytest.raises(ValueError, match="no perturbation"):
         prepare(cells(labels=["ctrl"] * 60))
-    with pytest.raises(ValueError, match="no gene sets"):
-        prepare(cells(), None)
     with pytest.raises(KeyError, match="wrong"):
         prepare(cells(), layer="wrong")
+
+
+def test_a_screen_without_gene_sets_gets_a_note():
+    adata, notes = prepare(cells(), None)
+    assert "gene_sets" not in adata.varm
+    assert len(notes) == 1 and notes[0].startswith("There are no gene sets") and "hallmark" in notes[0]
+    assert prepare(adata.copy(), SETS)[1] == []
+
+
+def test_gene_sets_are_matched_before_the_cells_are_read():
+    broken = cells(np.full((60, 6), -1.5, dtype=np.float32))
+    with pytest.raises(ValueError, match="No gene of the data is in any gene set"):
+        prepare(broken, {"one": ["h0", "h1"]})
