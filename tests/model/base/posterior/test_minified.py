@@ -108,6 +108,20 @@ def test_counts_may_stay(full, tmp_path):
     assert (model.adata.X != full.adata.X).nnz == 0
 
 
+def test_the_posterior_of_another_model_is_not_taken_for_its_own(mini, full, cells, train, tmp_path):
+    other = train(cells.copy(), SETUP, max_epochs=1)
+    with pytest.raises(ValueError, match="minified by another model"):
+        other.get_latent_representation(mini.adata)
+    full.save(tmp_path / "again", save_anndata=True)
+    model = scpi.model.NBVAE.load(tmp_path / "again")
+    model.minify_adata("latent_posterior_parameters_with_counts")
+    before = model.get_latent_representation()
+    model.train(max_epochs=1, accelerator="cpu", enable_progress_bar=False)
+    assert np.abs(model.get_latent_representation() - before).max() > 1e-3
+    new = model.get_latent_representation(full.adata.copy())
+    np.testing.assert_allclose(model.get_latent_representation(), new, rtol=1e-4, atol=1e-6)
+
+
 def test_bad_input(full, cells):
     with pytest.raises(ValueError, match="`minified_data_type` must be one of 'latent_posterior_parameters'"):
         full.minify_adata("latent")

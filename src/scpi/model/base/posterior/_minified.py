@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 from anndata import AnnData
@@ -31,8 +32,8 @@ else:
     # Others are refused by scvi-tools where data is minified
     Host = BaseMinifiedModeModelClass
 
-# Entries of minified data: of `obsm`, `obsm` and `obs`
-_MEAN, _VARIANCE, _TOTAL = "_scpi_latent_mean", "_scpi_latent_variance", "_scpi_total"
+# Entries of minified data: of `obsm`, `obsm`, `obs` and `uns`
+_MEAN, _VARIANCE, _TOTAL, _MODEL = "_scpi_latent_mean", "_scpi_latent_variance", "_scpi_total", "_scpi_minified_by"
 
 
 class MinifiedMixin(Host):
@@ -86,6 +87,7 @@ class MinifiedMixin(Host):
         mini.uns[_ADATA_MINIFY_TYPE_UNS_KEY] = minified_data_type
         mini.obsm[_MEAN], mini.obsm[_VARIANCE] = mean, sd**2
         mini.obs[_TOTAL] = total
+        mini.uns[_MODEL] = self._weights_mark()
         method = self.registry[_SETUP_METHOD_NAME]
         self.adata = mini
         # A registry that was transferred does not name it, and a saved model needs it
@@ -94,9 +96,19 @@ class MinifiedMixin(Host):
     def _stored_posterior(
         self, adata: AnnData | MuData, cells: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """Means and standard deviations that minified data holds; ``None`` for other data."""
-        if kind_of(adata) is None:
+        """Means and standard deviations that minified data holds; ``None`` for other data.
+
+        Those of another model, or of this one before further training, are ignored if there are counts to encode, and
+        are an error otherwise.
+        """
+        kind = kind_of(adata)
+        if kind is None:
             return None
+        if adata.uns.get(_MODEL) != self._weights_mark():
+            if kind != ADATA_MINIFY_TYPE.LATENT_POSTERIOR:
+                return None
+            msg = "The data was minified by another model: use that model, or the data with counts."
+            raise ValueError(msg)
         mean, variance = (adata.obsm[key][cells] for key in (_MEAN, _VARIANCE))
         return np.asarray(mean, dtype=np.float32), np.sqrt(variance, dtype=np.float32)
 
@@ -104,3 +116,10 @@ class MinifiedMixin(Host):
         if kind_of(adata) is None:
             return super()._totals(adata, cells)
         return adata.obs[_TOTAL].to_numpy(dtype=np.float64)[cells]
+
+    def _weights_mark(self) -> str:
+        """Mark of the weights, by which the model that minified data is recognised."""
+        mark = 0
+        for values in self.module.state_dict().values():
+            mark = crc32(values.detach().cpu().contiguous().numpy().tobytes(), mark)
+        return f"{mark:08x}"
