@@ -100,5 +100,9 @@ def test_models_take_one_name():
     one, other = (programs.get_normalized_expression(gene_list=genes) for genes in ("g1", ["g1"]))
     assert one.columns.tolist() == ["g1"] and one.equals(other)
     scpi.model.NBVAE.setup_anndata(adata, layer="counts")
+    model = scpi.model.NBVAE(adata)
+    model.train(1, accelerator="cpu", enable_progress_bar=False)
+    assert model.get_normalized_expression(gene_list="g1").columns.tolist() == ["g1"]
+    assert model.posterior_predictive_sample(gene_list="g1").shape[1] == 1
     weights = [scpi.model.NBVAE(adata, weighted_genes=genes)._gene_weights(["g1"]) for genes in ("g1", ["g1"])]
     assert weights[0].equal(weights[1])

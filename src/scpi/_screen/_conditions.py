@@ -247,8 +247,8 @@ def read_screen(
     named = {"perturbation_key": perturbation_key, "context_key": context_key, "dose_key": dose_key}
     for argument, key in named.items():
         if key is not None and key not in adata.obs:
-            there = quoted([str(name) for name in adata.obs.columns], n_max=20)
-            msg = f"`{argument}` names {key!r}, but `obs` has no column {key!r}, only {there}."
+            columns = quoted([str(name) for name in adata.obs.columns], n_max=20)
+            msg = f"`{argument}` names {key!r}, but `obs` has no column {key!r}, only {columns}."
             raise KeyError(msg)
     labelling = Labelling.of(control, delimiter)
     chosen = np.unique(as_indices(cells, adata.n_obs))

@@ -40,7 +40,7 @@ class DGDExpressionMixin(ExpressionMixin):
         *,
         indices: Indices = None,
         transform_batch: str | Sequence[str | None] | None = None,
-        gene_list: Sequence[str] | None = None,
+        gene_list: str | Sequence[str] | None = None,
         library_size: float | Literal["latent"] = 1.0,
         n_samples: int | None = None,
         n_samples_overall: int | None = None,

@@ -14,7 +14,6 @@ from scvi.utils import setup_anndata_dsp
 from scpi._docs import fill
 from scpi._keys import Key
 from scpi._screen._checks import as_indices
-from scpi._sequence import as_list
 from scpi._slots import check_key_added
 from scpi.model.base._constants import KEYS
 from scpi.model.base._model_base import COUNTS_ADVICE, ModelBase

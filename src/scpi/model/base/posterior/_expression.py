@@ -63,7 +63,7 @@ class ExpressionMixin(Host):
         *,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         transform_batch: str | Sequence[str | None] | None = None,
-        gene_list: Sequence[str] | None = None,
+        gene_list: str | Sequence[str] | None = None,
         library_size: float | Literal["latent"] = 1.0,
         n_samples: int | None = None,
         n_samples_overall: int | None = None,
@@ -109,7 +109,7 @@ class ExpressionMixin(Host):
             n = at_least(asked.n_samples_overall, 1, "n_samples_overall")
             cells, rows = np.unique(rng.choice(cells, n), return_inverse=True)
         mean, sd, decode = latent_of(data, cells)
-        genes = self.var_names_ if asked.genes is None else list(asked.genes)
+        genes = self.var_names_ if asked.genes is None else as_list(asked.genes)
         places = torch.from_numpy(self._places(genes))
         own = self._covariates_of(data, cells)
         given = [self._covariates().replace(own, change) if change else own for change in self._changes(asked)]

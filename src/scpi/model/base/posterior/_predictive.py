@@ -10,6 +10,7 @@ import torch
 
 from scpi._docs import fill
 from scpi._rng import as_generator
+from scpi._sequence import as_list
 from scpi.model.base.generation._rates import Rates
 from scpi.model.base.training._presets import at_least
 
@@ -94,7 +95,7 @@ class PredictiveMixin(Host):
         *,
         indices: Sequence[int] | NDArray[np.int64] | None = None,
         n_samples: int = 1,
-        gene_list: Sequence[str] | None = None,
+        gene_list: str | Sequence[str] | None = None,
         batch_size: int | None = None,
         rng: int | np.random.Generator | None = 0,
     ) -> GCXS:
@@ -126,7 +127,7 @@ class PredictiveMixin(Host):
         import sparse
 
         self._check_if_trained(warn=False)
-        places = torch.from_numpy(self._places(self.var_names_ if gene_list is None else list(gene_list)))
+        places = torch.from_numpy(self._places(self.var_names_ if gene_list is None else as_list(gene_list)))
         data = self._validated(adata)
         cells, generator = self._chosen_cells(data, indices), as_generator(rng)
         latent = self._latent_of(data, cells)
