@@ -257,6 +257,11 @@ def test_a_part_on_given_axes_is_noted_below_their_label():
     assert ax.get_xlabel() == "Unit\n2 of 1,200 units, 4 of 5 genes"
     note_part(figure, (6, 9, "groups"))
     assert figure.get_supxlabel() == "6 of 9 groups"
+    before = figure.get_figheight()
+    note_part(figure, (9, 9, "groups"), grow=True)
+    assert figure.get_figheight() == before
+    note_part(figure, (6, 9, "groups"), grow=True)
+    assert figure.get_figheight() == pytest.approx(before + 0.17)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -108,7 +108,7 @@ def differential_activity(
         shrink = min(1.0, 1.8 / figure.get_figheight())
         colour_bar(figure, scale, panels, r"$-\log_{10}$ p", shrink=shrink, aspect=20, pad=0.02)
         if groups is None:
-            note_part(figure if ax is None else ax, (len(chosen), len(summary), "perturbations"))
+            note_part(figure if ax is None else ax, (len(chosen), len(summary), "perturbations"), grow=figsize is None)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

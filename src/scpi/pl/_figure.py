@@ -34,8 +34,8 @@ SMALL = 7.0
 # Okabe and Ito: distinguishable with any type of colour vision
 BLUE, VERMILLION, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#7F7F7F"
 GREEN, PURPLE, SKY = "#009E73", "#CC79A7", "#56B4E9"
-# Colour of notes below the panels
-_NOTE = "#555555"
+# Colour of notes below the panels, and their height in inches
+_NOTE, _NOTE_HEIGHT = "#555555", 0.17
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 DIVERGING = "RdBu_r"
 # Width in inches of the marker before a legend label
@@ -131,11 +131,16 @@ def part_drawn(*parts: tuple[int, int, str]) -> str:
     return ", ".join(f"{drawn:,} of {there:,} {name}" for drawn, there, name in parts if drawn < there)
 
 
-def note_part(on: Figure | Axes, *parts: tuple[int, int, str]) -> None:
-    """Note that a part of the groups is drawn: below the panels of a figure, or below the label of the axes."""
+def note_part(on: Figure | Axes, *parts: tuple[int, int, str], grow: bool = False) -> None:
+    """Note that a part of the groups is drawn: below the panels of a figure, or below the label of the axes.
+
+    With `grow`, the figure becomes higher by the line, so that panels with a row per name keep their size.
+    """
     text = part_drawn(*parts)
     if text and isinstance(on, plt.Figure):
         on.supxlabel(text, x=0.01, ha="left", fontsize=SMALL, color=_NOTE)
+        if grow:
+            on.set_figheight(min(MAX_HEIGHT, on.get_figheight() + _NOTE_HEIGHT))
     elif text:
         on.set_xlabel("\n".join(line for line in (on.get_xlabel(), text) if line))  # type: ignore[union-attr]
 

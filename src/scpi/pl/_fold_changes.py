@@ -103,7 +103,7 @@ def fold_changes(
             panel.spines[["top", "right", "left"]].set_visible(False)
             panel.set_title(shorten(name, 30))
         label_panels(panels, x=r"$\log_2$ fold change")
-        note_part(figure if ax is None else ax, (len(chosen), len(tested), "comparisons"))
+        note_part(figure if ax is None else ax, (len(chosen), len(tested), "comparisons"), grow=figsize is None)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

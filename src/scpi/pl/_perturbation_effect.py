@@ -109,7 +109,7 @@ def perturbation_effect(
         if has_responders:
             panels[1].tick_params(axis="y", labelleft=n_columns_of(panels) == 1)
         if perturbations is None:
-            note_part(figure if ax is None else ax, (len(shown), len(results), "perturbations"))
+            note_part(figure if ax is None else ax, (len(shown), len(results), "perturbations"), grow=figsize is None)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
 
 

@@ -109,5 +109,5 @@ def program(
             panel.set_title(title)
         label_panels(panels, x=saliency_name(adata.uns.get(key)))
         if units is None:
-            note_part(figure if ax is None else ax, (len(chosen), len(names), "units"))
+            note_part(figure if ax is None else ax, (len(chosen), len(names), "units"), grow=figsize is None)
         return finish_panels(figure, panels, ax=ax, show=show, return_fig=return_fig)
