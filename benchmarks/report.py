@@ -1262,6 +1262,33 @@ def perturbation_effect(result: Any) -> str:
     return "\n\n".join(parts)
 
 
+def perturbation_similarity(result: Any) -> str:
+    """P-values and intervals in simulations, false calls in screens, pairs of a real screen and time."""
+    keys = ("case", "strength", "cells", "controls", "batches", "p0.05", "p0.01", "p0.001")
+    rows = [(*(row[key] for key in keys), row.get("error"), row.get("coverage")) for row in result["simulated"]]
+    columns = ("effects", "strength", "cells", "controls", "batches", "p ≤ 0.05", "≤ 0.01", "≤ 0.001")
+    parts = [table((*columns, "error of the similarity", "coverage of the interval"), rows)]
+    rows = [(row["effects"], row["cells"], row["controls"], row["called"]) for row in result["screens"]]
+    parts.append(table(("with an unrelated effect", "cells", "controls", "screens with a false pair"), rows))
+    real = result["papalexi"]
+    rows = [
+        (row["perturbation"], row["other"], row["similarity"])
+        + (f"{show(row['similarity_low'])} to {show(row['similarity_high'])}", row["pval"], row["pval_adj"])
+        for row in real["first"]
+    ]
+    parts.append(
+        f"{real['significant']} of {real['pairs']} pairs of the {len(real['with_effect'])} knock-outs with an effect are "
+        f"significant. The first {len(rows)} pairs:"
+    )
+    parts.append(table(("knock-out", "other", "similarity", "95 %", "p", "adjusted p"), rows))
+    spent = result["time"]
+    parts.append(
+        f"{spent['cells']:,} cells and {spent['pairs']:,} pairs: {show(spent['seconds'])} seconds, "
+        f"{show(spent['processor_seconds'])} processor seconds."
+    )
+    return "\n\n".join(parts)
+
+
 def op3_like(result: Any) -> str:
     """Means over screens, with the interval of the error, and how the order by tests agrees with that by the truth."""
     parts = []
@@ -1594,6 +1621,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "likelihoods": likelihoods,
     "papalexi": papalexi,
     "perturbation_effect": perturbation_effect,
+    "perturbation_similarity": perturbation_similarity,
     "scifi": scifi,
     "genome_wide": genome_wide,
     "rank_genes_speed": rank_genes_speed,

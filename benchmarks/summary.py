@@ -113,6 +113,12 @@ def combinations_of_genes(result: Any) -> Figures:
     return Figures(best["ranking"], around(best["recall"], best["recall_half"]), f"wilcoxon {show(simple['recall'])}")
 
 
+def acting_alike(result: Any) -> Figures:
+    rows = {row["case"]: row for row in result["simulated"]}
+    found = f"{show(rows['unrelated']['p0.05'])}, of alike effects {show(rows['alike']['p0.05'])}"
+    return Figures("similarity", found, f"few controls {show(rows['unrelated, few controls']['p0.05'])}")
+
+
 def clusters(result: Any) -> Figures:
     rows = [row for row in result if row["cells"] == "pbmc3k"]
     best, simple = max(rows, key=lambda row: row["ari"][0]), where(rows, method="k-means on PCs")
@@ -301,6 +307,14 @@ FINDINGS = {
         "graph_stability",
         real_edges,
         "No edge is stable; interpret targets, not edges.",
+    ),
+    "alike": Finding(
+        "Perturbations that act alike",
+        "perturbation-similarities",
+        "p < 0.05 of unrelated effects (0.05 is correct)",
+        "perturbation_similarity",
+        acting_alike,
+        "The cosine of mean effects, corrected for noise and for shared controls.",
     ),
     "pairs_planted": Finding(
         "Unseen combinations, planted screens",
