@@ -6,6 +6,7 @@ import warnings
 import pytest
 import typer
 
+from scpi._warn import warn_user
 from scpi.cli._errors import clear_errors
 
 
@@ -50,3 +51,11 @@ def test_warnings_are_off_and_the_level_comes_back(recwarn):
     assert logger.level == before and not recwarn.list
     with clear_errors(debug=False):
         assert logger.level == before
+
+
+def test_warnings_about_the_data_are_shown_once_and_kept_for_the_report(capsys):
+    for quiet, shown in ((False, "Warning: two donors\n"), (True, "")):
+        with clear_errors(debug=False, quiet=quiet) as said:
+            warn_user("two\ndonors")
+            warn_user("two donors")
+        assert said == ["two donors"] and capsys.readouterr().err == shown

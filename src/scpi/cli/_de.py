@@ -72,7 +72,7 @@ def de(
 
     Example, markers of clusters: scpi de cells.h5ad --groupby leiden --out markers
     """
-    with clear_errors(debug=debug, quiet=quiet):
+    with clear_errors(debug=debug, quiet=quiet) as warned:
         from scpi import de as tests
         from scpi import get, pl
         from scpi.cli._results import results_folder, show_results, write_page, write_table
@@ -108,6 +108,7 @@ def de(
             counts = tested_groups(data, mod).merge(changed_genes(table, pval_cutoff), on="group")
             page = _page(table, counts, figure, settings, pval_cutoff)
             page["tiles"] += [(f"{len(data.obs):,}", "cells")]
+            page["notes"] += warned
             write_page(folder, title=title or file.stem, **page)
         files = {"table": "de.csv", "volcano": "volcano.png"}
         said = {"verdict": page["verdict"], "notes": page["notes"], "method": method, "groups": records(counts)}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from scpi._warn import DataWarning
 from scpi.cli._command import with_options
 
 if TYPE_CHECKING:
@@ -16,18 +17,30 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def clear_errors(*, debug: bool, quiet: bool = False) -> Iterator[None]:
+def clear_errors(*, debug: bool, quiet: bool = False) -> Iterator[list[str]]:
     """Report an error in one line with exit code 2, Ctrl-C with 130, and silence warnings of dependencies.
 
-    If ``quiet``, messages of scpi are not shown either.
+    Warnings of scpi about the data are shown in one line each, and listed for the report. If ``quiet``, neither they nor
+    messages of scpi are shown.
     """
+    said: list[str] = []
     if debug:
-        yield
+        yield said
         return
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        line = with_options(" ".join(str(message).split()))
+        if line not in said:
+            said.append(line)
+            if not quiet:
+                typer.secho(f"Warning: {line}", fg=typer.colors.YELLOW, err=True)
+
     try:
         with warnings.catch_warnings(), _level(logging.ERROR if quiet else logging.NOTSET):
             warnings.simplefilter("ignore")
-            yield
+            warnings.simplefilter("always", DataWarning)
+            warnings.showwarning = show
+            yield said
     except KeyboardInterrupt as stop:
         _say_why("Interrupted.", stop)
         raise typer.Exit(130) from stop
