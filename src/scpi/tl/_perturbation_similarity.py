@@ -53,7 +53,7 @@ def perturbation_similarity(
     effects similar; both are corrected for.
 
     The null hypothesis is that the directions of the two effects are unrelated: given one of them, all directions of
-    the other one are equally likely. With 20 components, the cosine is then between -0.44 and 0.44 in 95 % of all
+    the other one are equally likely. With 20 components, the cosine is then between -0.43 and 0.43 in 95 % of all
     cases, without any noise. The confidence interval, in contrast, is about the noise of the cells: a similarity of 0.3
     can be known exactly, and be no more than chance.
 
