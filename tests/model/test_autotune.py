@@ -8,7 +8,8 @@ import scvi
 
 import scpi
 
-pytest.importorskip("ray")
+# A tuner that is not among the dependencies: half a gigabyte with what it needs
+ray = pytest.importorskip("ray")
 pytest.importorskip("scib_metrics")
 
 N_EPOCHS = 3
@@ -21,8 +22,6 @@ SMALL = {
 @pytest.fixture(scope="module")
 def cluster():
     """A local cluster of two processes, which ends with the tests."""
-    import ray
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -35,7 +34,7 @@ def cluster():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_trials_reach_the_loss_of_the_same_training_here(cluster, make_screen, tmp_path, name):
-    from ray import tune
+    tune = pytest.importorskip("ray.tune")
     from scvi.autotune import run_autotune
 
     metric, setup, small = SMALL[name]
