@@ -20,10 +20,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Take back the threads that numba, in parallel code, sets for all that shares its OpenMP: torch would wait for them."""
-    torch = sys.modules.get("torch")
+    """Take back what another test has set for the process: threads, and the seed of scvi-tools.
+
+    Parallel code of numba sets the threads of all that shares its OpenMP: torch would wait for them.
+    """
+    torch, scvi = sys.modules.get("torch"), sys.modules.get("scvi")
     if torch is not None and "PYTEST_XDIST_WORKER" in os.environ:
         torch.set_num_threads(1)
+    if scvi is not None and hasattr(scvi, "settings"):
+        scvi.settings.seed = None
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:

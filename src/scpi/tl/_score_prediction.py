@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from scpi._scoring._training_cells import Read
     from scpi._screen._labels import Control
 
+# Control cells in which counts are recognised
+_SEEN = 1000
+
 
 @fill
 def score_prediction(
@@ -135,7 +138,7 @@ def score_prediction(
     if perturbation_key is None:
         perturbation_key = _recorded_key(recorded, measured)
     if control is None:
-        control = list(recorded.get("control", ["control"]))
+        control = _texts(recorded.get("control", "control"))
     labelling = Labelling.of(control, delimiter)
     predicted_labels = _labels(predicted.labels(_predicted_key(adata, perturbation_key)), labelling)
     real_labels = _labels(measured.labels(perturbation_key), labelling)
@@ -157,7 +160,7 @@ def score_prediction(
     perturbed = train[~np.isin(real_labels[train], ["", labelling.control])]
     reference = read(controls.reference)
     # Scores of logarithms mean nothing for counts, which overflow where they are taken for logarithms
-    for values, what in ((predicted.source, "adata.X"), (reference, _name_of_real(layer))):
+    for values, what in ((predicted.source, "adata.X"), (reference[:_SEEN], _name_of_real(layer))):
         check_expression(values, logs=True, signed=True, what=what)
     shared: dict[str, Any] = {
         "reference": reference,
@@ -213,8 +216,13 @@ def score_prediction(
 
 def _recorded_key(recorded: Mapping[str, Any], real: View) -> str:
     """Column of the perturbations of the model, if real cells have it."""
-    key = recorded.get("perturbation_key")
-    return str(key) if key in real.adata.obs or key in real.data.obs else Key.obs.PERTURBATION
+    (key,) = _texts(recorded.get("perturbation_key", Key.obs.PERTURBATION))
+    return key if key in real.adata.obs or key in real.data.obs else Key.obs.PERTURBATION
+
+
+def _texts(recorded: Any) -> list[str]:
+    """Words that a prediction records, which are an array where it was stored, and a lazy one in a file."""
+    return [str(one) for one in np.atleast_1d(np.asarray(recorded)).tolist()]
 
 
 def _predicted_key(adata: AnnData, key: str) -> str:

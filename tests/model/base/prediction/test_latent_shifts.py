@@ -53,12 +53,13 @@ class TestMeasuredShifts:
 
 def test_the_mean_over_contexts_is_what_resampling_gives_on_average():
     """Published: draw each context up to the size of the largest, with replacement, then take the mean of all."""
-    sizes, z = [3, 20, 8], RNG.normal(size=(31, 4))
+    rng = np.random.default_rng(0)
+    sizes, z = [3, 20, 8], rng.normal(size=(31, 4))
     context = np.repeat([0, 1, 2], sizes)
     z += context[:, None]
     drawn = []
     for _ in range(4000):
-        cells = np.concatenate([RNG.choice(np.flatnonzero(context == k), max(sizes)) for k in range(3)])
+        cells = np.concatenate([rng.choice(np.flatnonzero(context == k), max(sizes)) for k in range(3)])
         drawn.append(z[cells].mean(0))
     kept = take_profiles(
         np.vstack([z, z]),
