@@ -946,6 +946,20 @@ def unit_labels(result: Any) -> str:
     return f"{table(columns, rows)}\n\n{title}\n\n{table(header, paired)}"
 
 
+def unit_numbers(result: Any) -> str:
+    """Likelihood of held-out counts, similarity of units and what they say of labels, by the number of units."""
+    columns = (
+        "cells",
+        "units",
+        "seeds",
+        "log-likelihood per held-out count",
+        "similarity of units",
+        "best unit (AUROC)",
+    )
+    keys = ("data", "n_units", "n", "likelihood", "similarity", "auroc", "accuracy")
+    return table((*columns, "neighbours"), [tuple(row[key] for key in keys) for row in result["means"]])
+
+
 def with_interval(
     row: Mapping[str, Any] | None, key: str = "mean", low: str = "mean_low", high: str = "mean_high"
 ) -> str:
@@ -1634,6 +1648,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "gene_programs": gene_programs,
     "confounded_batches": confounded_batches,
     "unit_labels": unit_labels,
+    "unit_numbers": unit_numbers,
     "impact_calibration": impact_calibration,
     "kang_programs": kang_programs,
     "paul15_programs": paul15_programs,
