@@ -14,7 +14,7 @@ from scpi.tl._effect_similarity import (
     cosine_interval,
     cosine_variance,
     direction_pval,
-    group_moments,
+    whitened_moments,
 )
 
 N_COMPONENTS = 10
@@ -37,7 +37,7 @@ def screen(rng, effects, n_cells, n_controls, n_batches=1):
 
 
 def compared(cells, chosen=None, confidence_level=0.95):
-    moments = group_moments(*cells)
+    moments = whitened_moments(*cells)
     effects = compute_effects(moments)
     chosen = np.flatnonzero(effects.strength > 0) if chosen is None else chosen
     return effects, compare_pairs(moments, effects, chosen, confidence_level)
@@ -67,7 +67,7 @@ def test_a_closed_form():
     corners = np.array(list(product([-1.0, 1.0], repeat=2)))
     own = corners * np.sqrt(3 / 4)  # with an unbiased variance of 1
     values = np.vstack([np.repeat(corners, 50, axis=0), own + [3, 0], own + [3, 4]])
-    moments = group_moments(values, np.repeat([0, 1, 2], [200, 4, 4]), np.zeros(208, dtype=np.intp))
+    moments = whitened_moments(values, np.repeat([0, 1, 2], [200, 4, 4]), np.zeros(208, dtype=np.intp))
     np.testing.assert_allclose(moments.variance, 1, atol=0.01)
     assert moments.n_free == 199
     effects = compute_effects(moments)
@@ -86,7 +86,7 @@ def test_a_closed_form():
 
 def test_effects_are_those_of_a_linear_model_with_batches():
     rng = np.random.default_rng(0)
-    moments = group_moments(*screen(rng, directions(rng, 3, 2.0), 30, 60, n_batches=3))
+    moments = whitened_moments(*screen(rng, directions(rng, 3, 2.0), 30, 60, n_batches=3))
     effects = compute_effects(moments)
     batches = np.tile(np.eye(3), (2, 1))
     for code in (1, 2, 3):
@@ -119,7 +119,7 @@ def test_few_shared_controls_do_not_look_like_similarity():
     """A plain cosine of mean changes calls nearly all pairs alike."""
     rng = np.random.default_rng(0)
     cells = screen(rng, np.zeros((8, N_COMPONENTS)), 200, 20)
-    change = compute_effects(group_moments(*cells)).change
+    change = compute_effects(whitened_moments(*cells)).change
     unit = change / np.linalg.norm(change, axis=1, keepdims=True)
     assert (direction_pval((unit @ unit.T)[np.triu_indices(8, 1)], N_COMPONENTS) < 0.05).mean() > 0.9
     pvals, *_ = simulated(80, [0, 0, 0, 0], 100, 20)
@@ -190,7 +190,7 @@ def test_cells_that_are_left_out_do_not_matter():
 def test_a_perturbation_without_controls_in_its_batches_is_missing():
     rng = np.random.default_rng(0)
     values, codes, batch = screen(rng, directions(rng, 3, 2.0), 40, 100)
-    effects = compute_effects(group_moments(values, codes, np.where(codes == 2, 1, batch)))
+    effects = compute_effects(whitened_moments(values, codes, np.where(codes == 2, 1, batch)))
     np.testing.assert_array_equal(np.isnan(effects.pval), [False, True, False])
     np.testing.assert_array_equal(np.isnan(effects.strength), [False, True, False])
 
@@ -244,4 +244,4 @@ def test_the_pval_is_that_of_random_directions(n):
 )
 def test_bad_input_is_explained(values, batch, message):
     with pytest.raises(ValueError, match=message):
-        group_moments(values, np.repeat([0, 1], 4), batch)
+        whitened_moments(values, np.repeat([0, 1], 4), batch)

@@ -76,7 +76,7 @@ class Pairs(NamedTuple):
     """Probability of a cosine at least as far from 0 if the directions of the two effects are unrelated."""
 
 
-def group_moments(values: ArrayLike, codes: NDArray[np.intp], batch: NDArray[np.intp]) -> GroupMoments:
+def whitened_moments(values: ArrayLike, codes: NDArray[np.intp], batch: NDArray[np.intp]) -> GroupMoments:
     """Whiten cells by the covariance of the controls within batches, and compute the moments of each group.
 
     Group 0 are the controls. Cells with a negative code are left out.

@@ -12,7 +12,7 @@ from scpi._slots import result_params
 from scpi._view import View
 from scpi._warn import warn_user
 from scpi.de import false_discovery_control
-from scpi.tl._effect_similarity import compare_pairs, compute_effects, group_moments
+from scpi.tl._effect_similarity import compare_pairs, compute_effects, whitened_moments
 from scpi.tl._labelled_cells import read_labelled_cells
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def perturbation_similarity(
         rng=as_generator(rng),
         exclude_targets=exclude_targets,
     )
-    moments = group_moments(cells.values, cells.codes, cells.batch)
+    moments = whitened_moments(cells.values, cells.codes, cells.batch)
     effects = compute_effects(moments)
     apart = [name for name, noise in zip(cells.names, effects.noise, strict=True) if np.isnan(noise)]
     if apart:
